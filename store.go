@@ -1,0 +1,40 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// A Store keeps the values of sessions, each a JSON object, under their IDs.
+//
+// Its methods are called from many goroutines at once. They must return soon after the deadline of ctx; the Manager
+// sets one for every call. A store must not keep or change a slice that it was given or has returned. Package
+// redisstore has the implementation on Redis.
+type Store interface {
+	// Load returns the value of id and gives it ttl more to live. It returns ErrNotFound if there is none, and
+	// ErrNotFound wrapped with the reason if what is stored is not a value of this store.
+	Load(ctx context.Context, id string, ttl time.Duration) (value []byte, err error)
+
+	// Save stores value for ttl if what is stored is still was, or, where was is nil, if nothing is stored. Otherwise
+	// it changes no value and returns ErrNotFound if nothing is stored, else ErrConflict and the value that is.
+	//
+	// Two values of one id never begin with the same _rev, so a store may compare that and the length alone. Repeating
+	// a Save whose reply was lost succeeds. If by then another value is stored, the outcome is unknown, and Save
+	// returns the error that lost the reply, never ErrConflict.
+	Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) (current []byte, err error)
+
+	// Delete removes id and returns the value it had, or ErrNotFound if there was none. If a first attempt failed on
+	// the network and its repeat finds nothing, the outcome is unknown, and Delete returns that failure, not
+	// ErrNotFound.
+	Delete(ctx context.Context, id string) (value []byte, err error)
+}
+
+var (
+	// ErrNotFound says that the store has no such session: it was destroyed, renewed under another ID, or expired.
+	ErrNotFound = errors.New("session: not found in the store")
+
+	// ErrConflict is what a Store's Save returns when another value was stored meanwhile. A Session answers it by
+	// replaying its changes, so that handlers never see it.
+	ErrConflict = errors.New("session: the stored value has changed")
+)
