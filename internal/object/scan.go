@@ -1,0 +1,240 @@
+package object
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"sync"
+)
+
+// The scan functions take the index where something begins and return the index after it. If it is broken they return
+// the index of the byte that cannot stand there, and false. They accept exactly what [encoding/json.Valid] accepts.
+
+// maxDepth is how many arrays and objects may be open at once, the outermost object included. encoding/json has the same
+// limit.
+const maxDepth = 10000
+
+// A span says where a member lies: its name, with the quotes, is [start:name], its value [value:end].
+type span struct{ start, name, value, end int }
+
+// spanPool keeps the lists of spans that Parse needs until it knows the number of members. A span holds no pointer, so
+// the pool keeps nobody's data alive.
+var spanPool = sync.Pool{New: func() any { return new([]span) }}
+
+// freeSpans returns spans to the pool, unless one huge object has made it too large to keep.
+func freeSpans(spans *[]span) {
+	if cap(*spans) <= 1<<12 {
+		*spans = (*spans)[:0]
+		spanPool.Put(spans)
+	}
+}
+
+// at returns b[i], or 0 where b has ended. No byte 0 is valid outside of a string.
+func at(b []byte, i int) byte {
+	if i < len(b) {
+		return b[i]
+	}
+	return 0
+}
+
+func skipSpace(b []byte, i int) int {
+	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
+		i++
+	}
+	return i
+}
+
+func scanValue(b []byte, i, depth int) (int, bool) {
+	switch c := at(b, i); c {
+	case '"':
+		return scanString(b, i+1)
+	case '{':
+		return scanObject(b, i, depth+1, nil)
+	case '[':
+		return scanArray(b, i, depth+1)
+	case 't':
+		return scanLiteral(b, i, "true")
+	case 'f':
+		return scanLiteral(b, i, "false")
+	case 'n':
+		return scanLiteral(b, i, "null")
+	default:
+		return scanNumber(b, i)
+	}
+}
+
+// scanObject appends the members to spans, unless spans is nil.
+func scanObject(b []byte, i, depth int, spans *[]span) (int, bool) {
+	if depth > maxDepth {
+		return i, false
+	}
+	i = skipSpace(b, i+1)
+	if at(b, i) == '}' {
+		return i + 1, true
+	}
+	for {
+		m, ok := scanMember(b, i, depth)
+		if !ok {
+			return m.end, false
+		}
+		if spans != nil {
+			*spans = append(*spans, m)
+		}
+		i = skipSpace(b, m.end)
+		if c := at(b, i); c != ',' {
+			return afterClosing(i, c == '}')
+		}
+		i = skipSpace(b, i+1)
+	}
+}
+
+func scanArray(b []byte, i, depth int) (int, bool) {
+	if depth > maxDepth {
+		return i, false
+	}
+	i = skipSpace(b, i+1)
+	if at(b, i) == ']' {
+		return i + 1, true
+	}
+	for {
+		end, ok := scanValue(b, i, depth)
+		if !ok {
+			return end, false
+		}
+		i = skipSpace(b, end)
+		if c := at(b, i); c != ',' {
+			return afterClosing(i, c == ']')
+		}
+		i = skipSpace(b, i+1)
+	}
+}
+
+// afterClosing returns the index after the closing byte at i, if that is what stands there.
+func afterClosing(i int, closing bool) (int, bool) {
+	if closing {
+		i++
+	}
+	return i, closing
+}
+
+// scanMember returns in the span's end where the member is broken.
+func scanMember(b []byte, i, depth int) (m span, ok bool) {
+	if at(b, i) != '"' {
+		return span{end: i}, false
+	}
+	name, ok := scanString(b, i+1)
+	if !ok {
+		return span{end: name}, false
+	}
+	colon := skipSpace(b, name)
+	if at(b, colon) != ':' {
+		return span{end: colon}, false
+	}
+	value := skipSpace(b, colon+1)
+	end, ok := scanValue(b, value, depth)
+	return span{i, name, value, end}, ok
+}
+
+func scanLiteral(b []byte, i int, literal string) (int, bool) {
+	for k := range len(literal) {
+		if at(b, i+k) != literal[k] {
+			return i + k, false
+		}
+	}
+	return i + len(literal), true
+}
+
+func scanNumber(b []byte, i int) (int, bool) {
+	if at(b, i) == '-' {
+		i++
+	}
+	ok := true
+	if at(b, i) == '0' {
+		i++
+	} else if i, ok = scanDigits(b, i); !ok {
+		return i, false
+	}
+	if at(b, i) == '.' {
+		if i, ok = scanDigits(b, i+1); !ok {
+			return i, false
+		}
+	}
+	if c := at(b, i); c != 'e' && c != 'E' {
+		return i, true
+	}
+	i++
+	if c := at(b, i); c == '+' || c == '-' {
+		i++
+	}
+	return scanDigits(b, i)
+}
+
+// scanDigits wants at least one.
+func scanDigits(b []byte, i int) (int, bool) {
+	start := i
+	for i < len(b) && '0' <= b[i] && b[i] <= '9' {
+		i++
+	}
+	return i, i > start
+}
+
+// scanString begins after the opening quote. Like encoding/json it lets bytes pass that are not UTF-8.
+func scanString(b []byte, i int) (int, bool) {
+	for {
+		i = skipPlain(b, i)
+		switch at(b, i) {
+		case '"':
+			return i + 1, true
+		case '\\':
+			var ok bool
+			if i, ok = scanEscape(b, i+1); !ok {
+				return i, false
+			}
+		default:
+			return i, false
+		}
+	}
+}
+
+// scanEscape begins after the backslash.
+func scanEscape(b []byte, i int) (int, bool) {
+	switch at(b, i) {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return i + 1, true
+	case 'u':
+		for k := i + 1; k <= i+4; k++ {
+			if !isHex(at(b, k)) {
+				return k, false
+			}
+		}
+		return i + 5, true
+	}
+	return i, false
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
+}
+
+// skipPlain returns the index of the first quote, backslash or control character, eight bytes at a time.
+func skipPlain(b []byte, i int) int {
+	for ; i+8 <= len(b); i += 8 {
+		if s := special(binary.LittleEndian.Uint64(b[i:])); s != 0 {
+			return i + bits.TrailingZeros64(s)/8
+		}
+	}
+	for i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\' {
+		i++
+	}
+	return i
+}
+
+// special sets the top bit of each of the eight bytes of x that is a quote, a backslash or below 0x20. Only the lowest
+// set bit counts: a subtraction borrows from the bytes above a hit, never from those below.
+func special(x uint64) uint64 {
+	const every = 0x0101010101010101         // times a byte: that byte eight times
+	quote := x ^ every*0x02                  // turns a quote into 0x20, and leaves what is below 0x20 below it
+	backslash := x ^ every*'\\'              // turns a backslash into 0
+	low := (quote - every*0x21) &^ quote     // top bit set: the byte was below 0x21
+	zero := (backslash - every) &^ backslash // top bit set: the byte was 0
+	return (low | zero) & (every * 0x80)
+}

@@ -1,0 +1,65 @@
+package session
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/sessionkv/session/internal/object"
+)
+
+// A Key is the name of a value in a session, and the value's type:
+//
+//	const visits = session.Key[int]("visits")
+//
+// A T is encoded and decoded by [encoding/json].
+type Key[T any] string
+
+// Get returns the value of the key. It is false, with the zero T, if there is none or if it is not a T; [Session.Decode]
+// tells which.
+func (k Key[T]) Get(s *Session) (T, bool) {
+	var value T
+	raw, ok := s.get(string(k))
+	if !ok {
+		return value, false
+	}
+	if err := json.Unmarshal(raw, &value); err != nil {
+		var zero T
+		return zero, false
+	}
+	return value, true
+}
+
+// Set stores value; see [Session.Set] for the errors.
+func (k Key[T]) Set(s *Session, value T) error { return s.Set(string(k), value) }
+
+// Update replaces the value of the key by fn of it; fn gets the zero T if there is none. If another request saves the
+// session first, fn is called again with the newer value: of n simultaneous updates none is lost. So fn must depend on its
+// argument alone, and must not use the Session.
+//
+// It returns an error, and changes nothing, if what is stored is not a T; and the errors of [Session.Set].
+func (k Key[T]) Update(s *Session, fn func(T) T) error {
+	return s.apply(string(k), func(values *object.Object) error {
+		var value T
+		if raw, ok := values.Get(string(k)); ok {
+			if err := json.Unmarshal(raw, &value); err != nil {
+				return fmt.Errorf("session: key %q: %w", string(k), err)
+			}
+		}
+		raw, err := encode(fn(value))
+		if err != nil {
+			return fmt.Errorf("session: key %q: %w", string(k), err)
+		}
+		values.Set(string(k), raw)
+		return nil
+	})
+}
+
+// Pop returns the value of the key as Get does, and deletes it: for messages that are shown once.
+func (k Key[T]) Pop(s *Session) (T, bool) {
+	value, ok := k.Get(s)
+	k.Delete(s)
+	return value, ok
+}
+
+// Delete removes the value of the key.
+func (k Key[T]) Delete(s *Session) { s.Delete(string(k)) }
