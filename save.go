@@ -175,7 +175,7 @@ func (s *Session) settle(ctx context.Context) error {
 
 // create stores a new session, unless it would be empty.
 func (s *Session) create(ctx context.Context) error {
-	if s.values.Len() == 0 {
+	if object.Equal(s.values, object.Object{}) {
 		s.changes = nil
 		return nil
 	}
@@ -278,7 +278,7 @@ func (s *Session) moveOnto(ctx context.Context, fresh *credential, value, last [
 	if err := s.rebase(last); err != nil {
 		return err
 	}
-	if s.values.Len() == 0 {
+	if object.Equal(s.values, object.Object{}) {
 		return s.end()
 	}
 	merged, err := s.encode()

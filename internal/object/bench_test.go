@@ -47,24 +47,25 @@ func BenchmarkParse(b *testing.B) {
 	const mega = 1 << 20
 	for _, bench := range []struct {
 		name string
-		raw  []byte
+		raw  func() []byte
 	}{
-		{"200B", sample(200, 5)},
-		{"4kB", sample(4<<10, 40)},
-		{"64kB", sample(64<<10, 250)},
-		{"1MB", sample(mega, 1000)},
-		{"10MB in 100,000 members", sample(10*mega, 100_000)},
-		{"10MB ASCII string", bigString("The quick brown fox jumps over the lazy dog. ", 10*mega)},
-		{"10MB string with an escape in 64 bytes", bigString(strings.Repeat("x", 62)+`\n`, 10*mega)},
-		{"10MB string with an escape in 16 bytes", bigString(`fourteen bytes\n`, 10*mega)},
-		{"10MB string of escapes", bigString(`\n\u00e9`, 10*mega)},
-		{"1MB of numbers", []byte(`{"a":[` + strings.Repeat("12345.5,", mega/8) + `0]}`)},
+		{"200B", func() []byte { return sample(200, 5) }},
+		{"4kB", func() []byte { return sample(4<<10, 40) }},
+		{"64kB", func() []byte { return sample(64<<10, 250) }},
+		{"1MB", func() []byte { return sample(mega, 1000) }},
+		{"10MB in 100,000 members", func() []byte { return sample(10*mega, 100_000) }},
+		{"10MB ASCII string", func() []byte { return bigString("The quick brown fox jumps over the lazy dog. ", 10*mega) }},
+		{"10MB string with an escape in 64 bytes", func() []byte { return bigString(strings.Repeat("x", 62)+`\n`, 10*mega) }},
+		{"10MB string with an escape in 16 bytes", func() []byte { return bigString(`fourteen bytes\n`, 10*mega) }},
+		{"10MB string of escapes", func() []byte { return bigString(`\n\u00e9`, 10*mega) }},
+		{"1MB of numbers", func() []byte { return []byte(`{"a":[` + strings.Repeat("12345.5,", mega/8) + `0]}`) }},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
-			b.SetBytes(int64(len(bench.raw)))
+			raw := bench.raw()
+			b.SetBytes(int64(len(raw)))
 			b.ReportAllocs()
 			for b.Loop() {
-				mustParse(b, bench.raw)
+				mustParse(b, raw)
 			}
 		})
 	}
@@ -118,15 +119,15 @@ func BenchmarkSetFirst(b *testing.B) {
 func BenchmarkEncode(b *testing.B) {
 	for _, bench := range []struct {
 		name string
-		raw  []byte
+		raw  func() []byte
 	}{
-		{"4kB", sample(4<<10, 40)},
-		{"64kB", sample(64<<10, 250)},
-		{"1MB", sample(1<<20, 1000)},
-		{"10MB ASCII string", bigString("The quick brown fox ", 10<<20)},
+		{"4kB", func() []byte { return sample(4<<10, 40) }},
+		{"64kB", func() []byte { return sample(64<<10, 250) }},
+		{"1MB", func() []byte { return sample(1<<20, 1000) }},
+		{"10MB ASCII string", func() []byte { return bigString("The quick brown fox ", 10<<20) }},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
-			o := mustParse(b, bench.raw)
+			o := mustParse(b, bench.raw())
 			o.Set("key20", []byte(`12345`))
 			b.SetBytes(int64(o.Size()))
 			b.ReportAllocs()

@@ -67,27 +67,24 @@ func membersOf(raw []byte, spans []span) []member {
 	return members
 }
 
-// newMember writes the member as encoding/json would, but leaves alone what only HTML needs escaped.
+// newMember writes the member in the shortest way: names are escaped only where they have to be.
 func newMember(name string, value []byte) member {
 	text := make([]byte, 0, len(`"":`)+len(name)+len(value))
 	text = append(text, '"')
 	text = append(text, name...)
-	if nameEnd := len(text); isWritable(text[1:]) {
+	end := len(text)
+	if isPlain(text[1:]) {
 		text = append(text, `":`...)
-		return member{append(text, value...), nameEnd, nameEnd + len(`":`)}
+	} else {
+		text, _ = json.Marshal(name) // cannot fail for a string
+		text = append(text, ':')
+		end = 0
 	}
-	text, _ = json.Marshal(name) // cannot fail for a string
-	text = append(text, ':')
-	return member{text: append(text, value...), value: len(text)}
+	return member{append(text, value...), end, len(text)}
 }
 
-// isPlain reports whether a name means what it says: name is the text between the quotes of a valid JSON string.
+// isPlain reports whether name can stand between quotes as it is and means what it says.
 func isPlain(name []byte) bool {
-	return bytes.IndexByte(name, '\\') < 0 && utf8.Valid(name)
-}
-
-// isWritable reports whether name can stand between quotes as it is.
-func isWritable(name []byte) bool {
 	return skipPlain(name, 0) == len(name) && utf8.Valid(name)
 }
 
@@ -130,9 +127,6 @@ func (o *Object) find(name string) int {
 	return -1
 }
 
-// Len returns the number of members, duplicates included.
-func (o *Object) Len() int { return len(o.members) }
-
 // Get returns the raw value of the member called name. The value must not be changed; appending to it copies it.
 func (o *Object) Get(name string) (value []byte, ok bool) {
 	i := o.find(name)
@@ -161,7 +155,7 @@ func (o *Object) Names() iter.Seq[string] {
 func (o *Object) Set(name string, value []byte) {
 	i := o.find(name)
 	if i < 0 {
-		o.members = append(clone(o.members, 1), newMember(name, value))
+		o.members = slices.Concat(o.members, []member{newMember(name, value)})
 		return
 	}
 	m := o.members[i]
@@ -171,7 +165,7 @@ func (o *Object) Set(name string, value []byte) {
 	text := make([]byte, 0, m.value+len(value))
 	text = append(text, m.text[:m.value]...)
 	m.text = append(text, value...)
-	o.members = clone(o.members, 0)
+	o.members = slices.Clone(o.members)
 	o.members[i] = m
 }
 
@@ -197,23 +191,13 @@ func (o *Object) Delete(name string) {
 
 // DeleteFunc removes every member for whose decoded name del returns true. del must not change or keep the name.
 func (o *Object) DeleteFunc(del func(name []byte) bool) {
-	deleted := func(m member) bool { return del(m.decodedName()) }
-	first := slices.IndexFunc(o.members, deleted)
-	if first < 0 {
-		return
-	}
-	kept := clone(o.members[:first], len(o.members)-first-1)
-	for _, m := range o.members[first+1:] {
-		if !deleted(m) {
-			kept = append(kept, m)
+	kept := make([]member, 0, len(o.members))
+	for i := range o.members {
+		if m := &o.members[i]; !del(m.decodedName()) {
+			kept = append(kept, *m)
 		}
 	}
 	o.members = kept
-}
-
-// clone copies members into a slice with room for extra more.
-func clone(members []member, extra int) []member {
-	return append(make([]member, 0, len(members)+extra), members...)
 }
 
 // Equal reports whether a and b have the same members in the same order and the same text.

@@ -22,7 +22,7 @@ var spanPool = sync.Pool{New: func() any { return new([]span) }}
 
 // freeSpans returns spans to the pool, unless one huge object has made it too large to keep.
 func freeSpans(spans *[]span) {
-	if cap(*spans) <= 1<<12 {
+	if cap(*spans) <= 1<<16 {
 		*spans = (*spans)[:0]
 		spanPool.Put(spans)
 	}
@@ -80,10 +80,14 @@ func scanObject(b []byte, i, depth int, spans *[]span) (int, bool) {
 			*spans = append(*spans, m)
 		}
 		i = skipSpace(b, m.end)
-		if c := at(b, i); c != ',' {
-			return afterClosing(i, c == '}')
+		switch at(b, i) {
+		case ',':
+			i = skipSpace(b, i+1)
+		case '}':
+			return i + 1, true
+		default:
+			return i, false
 		}
-		i = skipSpace(b, i+1)
 	}
 }
 
@@ -101,19 +105,15 @@ func scanArray(b []byte, i, depth int) (int, bool) {
 			return end, false
 		}
 		i = skipSpace(b, end)
-		if c := at(b, i); c != ',' {
-			return afterClosing(i, c == ']')
+		switch at(b, i) {
+		case ',':
+			i = skipSpace(b, i+1)
+		case ']':
+			return i + 1, true
+		default:
+			return i, false
 		}
-		i = skipSpace(b, i+1)
 	}
-}
-
-// afterClosing returns the index after the closing byte at i, if that is what stands there.
-func afterClosing(i int, closing bool) (int, bool) {
-	if closing {
-		i++
-	}
-	return i, closing
 }
 
 // scanMember returns in the span's end where the member is broken.
@@ -231,10 +231,8 @@ func skipPlain(b []byte, i int) int {
 // special sets the top bit of each of the eight bytes of x that is a quote, a backslash or below 0x20. Only the lowest
 // set bit counts: a subtraction borrows from the bytes above a hit, never from those below.
 func special(x uint64) uint64 {
-	const every = 0x0101010101010101         // times a byte: that byte eight times
-	quote := x ^ every*0x02                  // turns a quote into 0x20, and leaves what is below 0x20 below it
-	backslash := x ^ every*'\\'              // turns a backslash into 0
-	low := (quote - every*0x21) &^ quote     // top bit set: the byte was below 0x21
-	zero := (backslash - every) &^ backslash // top bit set: the byte was 0
-	return (low | zero) & (every * 0x80)
+	const every = 0x0101010101010101           // times a byte: that byte eight times
+	quote := (x ^ every*0x02) - every*0x21     // 0x02 turns a quote into 0x20, and keeps below 0x20 what is below it
+	backslash := (x ^ every*'\\') - every*0x01 // only what has become 0 sets its top bit here
+	return (quote | backslash) &^ x & (every * 0x80)
 }

@@ -1,0 +1,779 @@
+package session_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sessionkv/session"
+)
+
+const (
+	user   = session.Key[string]("user")
+	visits = session.Key[int]("visits")
+)
+
+// request makes one request of a handler that gets its session, and returns the response.
+func request(t *testing.T, manager *session.Manager, cookies []*http.Cookie, handler func(w http.ResponseWriter, r *http.Request, s *session.Session)) *http.Response {
+	t.Helper()
+	r := httptest.NewRequest("GET", "https://example.com/", nil)
+	for _, cookie := range cookies {
+		r.AddCookie(cookie)
+	}
+	w := httptest.NewRecorder()
+	manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		handler(w, r, load(t, r))
+	})).ServeHTTP(w, r)
+	return w.Result()
+}
+
+// begin makes a session with these values and returns its cookies and ID.
+func begin(t *testing.T, manager *session.Manager, values map[string]any) (cookies []*http.Cookie, id string) {
+	t.Helper()
+	var s *session.Session
+	response := request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, created *session.Session) {
+		s = created
+		for key, value := range values {
+			if err := s.Set(key, value); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+	if s.ID() == "" {
+		t.Fatal("no session was created")
+	}
+	return response.Cookies(), s.ID()
+}
+
+// values returns the session's values as the next request sees them.
+func values(t *testing.T, manager *session.Manager, cookies []*http.Cookie) string {
+	t.Helper()
+	var text []byte
+	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		text, _ = s.MarshalJSON()
+	})
+	return string(text)
+}
+
+func TestValuesSurviveRequestsAndManagers(t *testing.T) {
+	onEachRedis(t, func(t *testing.T, b backend) {
+		one, two := newManager(t, session.Config{Store: b.store}), newManager(t, session.Config{Store: b.store})
+		cookies, _ := begin(t, one, map[string]any{"user": "alice"})
+		request(t, two, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			if name, ok := user.Get(s); name != "alice" || !ok {
+				t.Errorf("got %q, %v", name, ok)
+			}
+			if n, ok := visits.Get(s); n != 0 || ok {
+				t.Errorf("got %d, %v for a key without a value", n, ok)
+			}
+			_ = visits.Set(s, 3)
+		})
+		if got := values(t, one, cookies); got != `{"user":"alice","visits":3}` {
+			t.Errorf("got %s", got)
+		}
+	})
+}
+
+func TestStoredFormat(t *testing.T) {
+	b, mini := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store, IdleTimeout: time.Minute})
+	cookies, id := begin(t, manager, map[string]any{"html": "<a&b>"})
+	if form := regexp.MustCompile(`^\{"_rev":"[A-Za-z0-9_-]{16}","html":"<a&b>"\}$`); !form.MatchString(b.get(t, id)) {
+		t.Errorf("stored %s", b.get(t, id))
+	}
+	if form := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`); !form.MatchString(id) {
+		t.Errorf("ID %s", id)
+	}
+	if keys := b.keys(t); !slices.Equal(keys, []string{"session:" + id}) {
+		t.Errorf("keys %q", keys)
+	}
+	if ttl := mini.TTL("session:" + id); ttl != time.Minute {
+		t.Errorf("TTL %v", ttl)
+	}
+	if form := regexp.MustCompile(`^[A-Za-z0-9_-]{43}$`); !form.MatchString(cookies[0].Value) {
+		t.Errorf("token %s", cookies[0].Value)
+	}
+}
+
+func TestUntouchedMembersComeBackByteForByte(t *testing.T) {
+	members := `"big":9007199254740993,"long":123456789012345678901234567890.1234567890123456789,"huge":1e400,` +
+		`"lone":"\ud800","odd":"\u0041\/\b","_own":{"x":[1,2]},"sp" : [ 1 , 2 ],"dup":1,"dup":2,"\u0061":"escaped name","html":"<>&"`
+	onEachRedis(t, func(t *testing.T, b backend) {
+		manager := newManager(t, session.Config{Store: b.store})
+		cookies, id := begin(t, manager, map[string]any{"x": 1})
+		b.do("SET", "session:"+id, "{"+members+"}", "PX", 60000)
+		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			if n, ok := session.Key[int64]("big").Get(s); n != 1<<53+1 || !ok {
+				t.Errorf("big is %d", n)
+			}
+			if n, ok := session.Key[json.Number]("long").Get(s); n != "123456789012345678901234567890.1234567890123456789" || !ok {
+				t.Errorf("long is %s", n)
+			}
+			if n, _ := session.Key[int]("dup").Get(s); n != 2 {
+				t.Errorf("dup is %d", n)
+			}
+			if text, _ := session.Key[string]("a").Get(s); text != "escaped name" {
+				t.Errorf("a is %q", text)
+			}
+			_ = s.Set("new", true)
+		})
+		if got := b.get(t, id); !strings.HasPrefix(got, `{"_rev":"`) || !strings.HasSuffix(got, ","+members+`,"new":true}`) {
+			t.Errorf("stored %s", got)
+		}
+	})
+}
+
+func TestKeysAndValues(t *testing.T) {
+	b, _ := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store})
+	cookies, id := begin(t, manager, map[string]any{"x": 1})
+	b.do("SET", "session:"+id, `{"_hidden":1,"b":1,"a":2,"b":3}`, "PX", 60000)
+	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		if keys := s.Keys(); !slices.Equal(keys, []string{"b", "a"}) {
+			t.Errorf("keys %q", keys)
+		}
+		if _, ok := session.Key[int]("_hidden").Get(s); ok {
+			t.Error("a reserved key is visible")
+		}
+		var n int
+		if err := s.Decode("b", &n); err != nil || n != 3 {
+			t.Errorf("b is %d, %v", n, err)
+		}
+		if err := s.Decode("missing", &n); !errors.Is(err, session.ErrNoKey) {
+			t.Errorf("missing: %v", err)
+		}
+		var text string
+		if err := s.Decode("a", &text); err == nil || errors.Is(err, session.ErrNoKey) {
+			t.Errorf("a as a string: %v", err)
+		}
+		if text, ok := session.Key[string]("a").Get(s); text != "" || ok {
+			t.Errorf("a as a string: %q, %v", text, ok)
+		}
+		if _, ok := session.Key[struct{ X int }]("a").Get(s); ok {
+			t.Error("a is a struct")
+		}
+		s.Delete("b", "missing", "_hidden")
+		if keys := s.Keys(); !slices.Equal(keys, []string{"a"}) {
+			t.Errorf("keys after Delete: %q", keys)
+		}
+		s.Clear()
+		if text, _ := json.Marshal(s); string(text) != "{}" {
+			t.Errorf("after Clear: %s", text)
+		}
+		_ = s.Set("c", nil)
+	})
+	if got := b.get(t, id); !strings.HasSuffix(got, `","_hidden":1,"c":null}`) {
+		t.Errorf("stored %s", got)
+	}
+}
+
+func TestSetRefuses(t *testing.T) {
+	b, _ := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store, MaxBytes: 100})
+	request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		if err := s.Set("f", func() {}); err == nil || !strings.Contains(err.Error(), `"f"`) {
+			t.Errorf("a function: %v", err)
+		}
+		if err := s.Set("_x", 1); err == nil || !strings.Contains(err.Error(), "reserved") {
+			t.Errorf("a reserved key: %v", err)
+		}
+		if err := s.Set("\xff", 1); err == nil || !strings.Contains(err.Error(), "UTF-8") {
+			t.Errorf("a key that is not UTF-8: %v", err)
+		}
+		if err := s.Set("big", strings.Repeat("x", 100)); !errors.Is(err, session.ErrTooLarge) {
+			t.Errorf("a large value: %v", err)
+		}
+		if err := session.Key[func()]("f").Update(s, func(func()) func() { return func() {} }); err == nil {
+			t.Error("Update with a function succeeds")
+		}
+		if len(s.Keys()) != 0 {
+			t.Errorf("keys %q", s.Keys())
+		}
+	})
+	if len(b.keys(t)) != 0 {
+		t.Errorf("keys %q", b.keys(t))
+	}
+}
+
+// MaxBytes holds to the byte: 27 of {"_rev":"0123456789abcdef","k":"…"} are the revision, the rest is the value.
+func TestMaxBytesIsExact(t *testing.T) {
+	b, _ := miniRedis(t)
+	const limit = 200
+	manager := newManager(t, session.Config{Store: b.store, MaxBytes: limit})
+	fits := limit - len(`{"_rev":"0123456789abcdef","k":""}`)
+	cookies, id := begin(t, manager, map[string]any{"k": strings.Repeat("x", fits)})
+	if got := len(b.get(t, id)); got != limit {
+		t.Errorf("stored %d bytes", got)
+	}
+	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		if err := s.Set("k", strings.Repeat("x", fits+1)); !errors.Is(err, session.ErrTooLarge) {
+			t.Errorf("one byte more: %v", err)
+		}
+		if err := s.Set("k", strings.Repeat("y", fits)); err != nil {
+			t.Errorf("the same size: %v", err)
+		}
+	})
+}
+
+func TestLargerSessionCanBeReadAndShrunk(t *testing.T) {
+	b, _ := miniRedis(t)
+	var failure error
+	manager := newManager(t, session.Config{Store: b.store, MaxBytes: 100, OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
+		failure = err
+		w.WriteHeader(http.StatusInsufficientStorage)
+	}})
+	cookies, id := begin(t, manager, map[string]any{"x": 1})
+	large := `{"a":"` + strings.Repeat("x", 200) + `","b":1}`
+	b.do("SET", "session:"+id, large, "PX", 60000)
+	response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		s.Delete("b")
+		if err := s.Set("a", strings.Repeat("x", 150)); err != nil {
+			t.Errorf("a smaller value: %v", err)
+		}
+	})
+	if response.StatusCode != http.StatusInsufficientStorage || !errors.Is(failure, session.ErrTooLarge) {
+		t.Errorf("saving a session that is still too large: %d, %v", response.StatusCode, failure)
+	}
+	if got := b.get(t, id); got != large {
+		t.Errorf("stored %s", got)
+	}
+	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Delete("a") })
+	if got := b.get(t, id); !strings.HasSuffix(got, `","b":1}`) {
+		t.Errorf("stored %s", got)
+	}
+}
+
+func TestCommandsOfEachKindOfRequest(t *testing.T) {
+	b, _ := miniRedis(t)
+	store := &faultyStore{Store: b.store}
+	manager := newManager(t, session.Config{Store: store})
+	cookies, _ := begin(t, manager, map[string]any{"n": 1, "text": "x"})
+	store.calls()
+	tests := map[string]struct {
+		cookies []*http.Cookie
+		handler func(s *session.Session)
+		calls   string
+		header  bool
+	}{
+		"reading without a cookie":        {nil, func(s *session.Session) { s.Keys() }, "0 loads, 0 saves, 0 deletes", false},
+		"deleting without a cookie":       {nil, func(s *session.Session) { s.Delete("n"); s.Clear() }, "0 loads, 0 saves, 0 deletes", false},
+		"destroying without a cookie":     {nil, func(s *session.Session) { s.Destroy() }, "0 loads, 0 saves, 0 deletes", false},
+		"renewing without a cookie":       {nil, func(s *session.Session) { _ = s.Renew() }, "0 loads, 0 saves, 0 deletes", false},
+		"Set and Delete without a cookie": {nil, func(s *session.Session) { _ = s.Set("a", 1); s.Delete("a") }, "0 loads, 0 saves, 0 deletes", false},
+		"reading":                         {cookies, func(s *session.Session) { s.Keys(); visits.Get(s) }, "1 loads, 0 saves, 0 deletes", false},
+		"Set of the same value":           {cookies, func(s *session.Session) { _ = s.Set("n", 1) }, "1 loads, 0 saves, 0 deletes", false},
+		"Set there and back":              {cookies, func(s *session.Session) { _ = s.Set("n", 2); _ = s.Set("n", 1) }, "1 loads, 0 saves, 0 deletes", false},
+		"Delete of a key without a value": {cookies, func(s *session.Session) { s.Delete("a") }, "1 loads, 0 saves, 0 deletes", false},
+		"Update to the same value":        {cookies, func(s *session.Session) { _ = session.Key[int]("n").Update(s, func(n int) int { return n }) }, "1 loads, 0 saves, 0 deletes", false},
+		"writing":                         {cookies, func(s *session.Session) { _ = s.Set("m", 2) }, "1 loads, 1 saves, 0 deletes", false},
+		"several writes":                  {cookies, func(s *session.Session) { _ = s.Set("o", 2); _ = s.Set("p", 2); s.Delete("m") }, "1 loads, 1 saves, 0 deletes", false},
+		"beginning a session":             {nil, func(s *session.Session) { _ = s.Set("n", 1) }, "0 loads, 1 saves, 0 deletes", true},
+		"beginning and destroying":        {nil, func(s *session.Session) { _ = s.Set("n", 1); s.Destroy() }, "0 loads, 0 saves, 0 deletes", false},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			response := request(t, manager, test.cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { test.handler(s) })
+			if calls := store.calls(); calls != test.calls {
+				t.Errorf("%s", calls)
+			}
+			if header := response.Header.Get("Set-Cookie") != ""; header != test.header {
+				t.Errorf("Set-Cookie %q", response.Header.Get("Set-Cookie"))
+			}
+		})
+	}
+}
+
+func TestUntouchedRouteCostsNothing(t *testing.T) {
+	b, mini := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store})
+	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	before := mini.CommandCount()
+	r := httptest.NewRequest("GET", "/", nil)
+	r.AddCookie(cookies[0])
+	w := httptest.NewRecorder()
+	manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "x") })).ServeHTTP(w, r)
+	if after := mini.CommandCount(); after != before {
+		t.Errorf("%d commands", after-before)
+	}
+	if header := w.Header(); header.Get("Vary") != "" || header.Get("Cache-Control") != "" || header.Get("Set-Cookie") != "" {
+		t.Errorf("headers %v", header)
+	}
+}
+
+func TestTokensThatLeadToNothingAreNotAdopted(t *testing.T) {
+	b, mini := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store, Lifetime: time.Hour, IdleTimeout: time.Minute})
+	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	live := cookies[0].Value
+	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
+	over := "AAAAAAA" + live[7:]
+	tests := map[string]struct {
+		token    string
+		commands int
+	}{
+		"never issued":        {live[:20] + "AAAA" + live[24:], 1},
+		"destroyed":           {live, 1},
+		"past its deadline":   {over, 0},
+		"too short":           {live[:42], 0},
+		"too long":            {live + "A", 0},
+		"empty":               {"", 0},
+		"standard alphabet":   {"+/" + live[2:], 0},
+		"padded":              {live + "=", 0},
+		"loose trailing bits": {live[:42] + "B", 0},
+		"an attacker's word":  {"attackerchosen", 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			mini.FlushAll()
+			token := &http.Cookie{Name: "__Host-session", Value: test.token}
+			before := mini.CommandCount()
+			response := request(t, manager, []*http.Cookie{token}, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+				if s.ID() != "" || len(s.Keys()) != 0 {
+					t.Errorf("there is a session %q with %q", s.ID(), s.Keys())
+				}
+			})
+			if commands := mini.CommandCount() - before; commands != test.commands {
+				t.Errorf("%d commands, want %d", commands, test.commands)
+			}
+			if response.Header.Get("Set-Cookie") != "" {
+				t.Errorf("reading sets a cookie: %v", response.Header)
+			}
+			response = request(t, manager, []*http.Cookie{token}, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+				_ = s.Set("user", "victim")
+			})
+			if fresh := response.Cookies(); len(fresh) != 1 || fresh[0].Value == test.token {
+				t.Errorf("cookies %v", fresh)
+			}
+			if keys := b.keys(t); len(keys) != 1 {
+				t.Errorf("keys %q", keys)
+			}
+			if got := values(t, manager, []*http.Cookie{token}); got != "{}" {
+				t.Errorf("the token now leads to %s", got)
+			}
+		})
+	}
+}
+
+func TestReadingSlidesTheTimeToLive(t *testing.T) {
+	b, mini := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store, IdleTimeout: time.Minute})
+	cookies, id := begin(t, manager, map[string]any{"n": 1})
+	for range 5 {
+		mini.FastForward(40 * time.Second)
+		if got := values(t, manager, cookies); got != `{"n":1}` {
+			t.Fatalf("got %s", got)
+		}
+		if ttl := mini.TTL("session:" + id); ttl != time.Minute {
+			t.Errorf("TTL %v", ttl)
+		}
+	}
+	mini.FastForward(time.Minute)
+	if got := values(t, manager, cookies); got != "{}" {
+		t.Errorf("an idle session has %s", got)
+	}
+}
+
+func TestLifetimeBoundsTheTimeToLive(t *testing.T) {
+	b, mini := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store, IdleTimeout: time.Hour, Lifetime: time.Minute})
+	cookies, id := begin(t, manager, map[string]any{"n": 1})
+	if ttl := mini.TTL("session:" + id); ttl > 61*time.Second || ttl < 50*time.Second {
+		t.Errorf("TTL %v", ttl)
+	}
+	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		if rest := time.Until(s.Deadline()); rest > 61*time.Second || rest < 50*time.Second {
+			t.Errorf("deadline in %v", rest)
+		}
+		_ = s.Set("n", 2)
+	})
+	if ttl := mini.TTL("session:" + id); ttl > 61*time.Second || ttl < 50*time.Second {
+		t.Errorf("TTL %v after a write", ttl)
+	}
+}
+
+func TestRenewGivesANewTokenAndKeepsTheValues(t *testing.T) {
+	onEachRedis(t, func(t *testing.T, b backend) {
+		manager := newManager(t, session.Config{Store: b.store})
+		cookies, id := begin(t, manager, map[string]any{"cart": []int{1, 2}})
+		var fresh string
+		response := request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+			if err := s.Renew(); err != nil {
+				t.Error(err)
+			}
+			_ = user.Set(s, "alice")
+			w.WriteHeader(200)
+			fresh = s.ID()
+			if err := s.Renew(); !errors.Is(err, session.ErrHeaderSent) {
+				t.Errorf("Renew after the headers: %v", err)
+			}
+		})
+		if fresh == id || b.get(t, id) != "" {
+			t.Errorf("ID %s became %s, the old key has %q", id, fresh, b.get(t, id))
+		}
+		if got := values(t, manager, response.Cookies()); got != `{"cart":[1,2],"user":"alice"}` {
+			t.Errorf("got %s", got)
+		}
+		if got := values(t, manager, cookies); got != "{}" {
+			t.Errorf("the old token leads to %s", got)
+		}
+		if keys := b.keys(t); len(keys) != 1 {
+			t.Errorf("keys %q", keys)
+		}
+	})
+}
+
+func TestDestroyDeletesAndClearsTheCookie(t *testing.T) {
+	b, _ := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store, Cookie: session.Cookie{Name: "__Secure-x", Domain: "example.com", Path: "/app", Partitioned: true, SameSite: http.SameSiteNoneMode}})
+	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	var s *session.Session
+	response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, destroyed *session.Session) {
+		s = destroyed
+		s.Destroy()
+		if len(s.Keys()) != 0 || s.ID() != "" || !s.Deadline().IsZero() {
+			t.Errorf("left: %q %q %v", s.Keys(), s.ID(), s.Deadline())
+		}
+	})
+	if keys := b.keys(t); len(keys) != 0 {
+		t.Errorf("keys %q", keys)
+	}
+	want := "__Secure-x=; Path=/app; Domain=example.com; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=None; Partitioned"
+	if got := response.Header.Get("Set-Cookie"); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestSetAfterDestroyBeginsANewSession(t *testing.T) {
+	b, _ := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store})
+	cookies, id := begin(t, manager, map[string]any{"secret": 1})
+	response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		s.Destroy()
+		_ = s.Set("notice", "signed out")
+		_ = s.Renew()
+	})
+	if b.get(t, id) != "" {
+		t.Error("the old session is still there")
+	}
+	if fresh := response.Cookies(); len(fresh) != 1 || fresh[0].Value == cookies[0].Value || fresh[0].MaxAge != 0 {
+		t.Errorf("cookies %v", fresh)
+	}
+	if got := values(t, manager, response.Cookies()); got != `{"notice":"signed out"}` {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestChangesAfterTheHeadersLeft(t *testing.T) {
+	b, _ := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store})
+	response := request(t, manager, nil, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		w.WriteHeader(200)
+		if err := s.Set("n", 1); !errors.Is(err, session.ErrHeaderSent) {
+			t.Errorf("Set that would begin a session: %v", err)
+		}
+		if err := visits.Update(s, func(n int) int { return n + 1 }); !errors.Is(err, session.ErrHeaderSent) {
+			t.Errorf("Update that would begin a session: %v", err)
+		}
+	})
+	if response.Header.Get("Set-Cookie") != "" || len(b.keys(t)) != 0 {
+		t.Errorf("cookie %q, keys %q", response.Header.Get("Set-Cookie"), b.keys(t))
+	}
+	cookies, id := begin(t, manager, map[string]any{"n": 1})
+	request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		_, _ = io.WriteString(w, "x")
+		if err := s.Set("late", true); err != nil {
+			t.Errorf("Set on a stored session: %v", err)
+		}
+	})
+	if got := b.get(t, id); !strings.HasSuffix(got, `,"n":1,"late":true}`) {
+		t.Errorf("stored %s", got)
+	}
+	request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		_, _ = io.WriteString(w, "x")
+		s.Destroy()
+		if err := s.Set("n", 1); !errors.Is(err, session.ErrHeaderSent) {
+			t.Errorf("Set after a late Destroy: %v", err)
+		}
+	})
+	if keys := b.keys(t); len(keys) != 0 {
+		t.Errorf("keys %q after a late Destroy", keys)
+	}
+}
+
+func TestLateSaveThatFailsIsLogged(t *testing.T) {
+	b, _ := miniRedis(t)
+	store := &faultyStore{Store: b.store}
+	var log logs
+	manager := newManager(t, session.Config{Store: store, Logger: log.logger()})
+	cookies, id := begin(t, manager, map[string]any{"n": 1})
+	response := request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		w.WriteHeader(201)
+		_ = s.Set("n", 2)
+		store.beforeSave = func() error { return errors.New("disk on fire") }
+	})
+	if response.StatusCode != 201 || !strings.Contains(log.String(), "disk on fire") || !strings.Contains(log.String(), id) {
+		t.Errorf("status %d, log %s", response.StatusCode, log.String())
+	}
+}
+
+func TestAfterTheHandlerTheSessionCanOnlyBeRead(t *testing.T) {
+	b, _ := miniRedis(t)
+	var log logs
+	manager := newManager(t, session.Config{Store: b.store, Logger: log.logger()})
+	cookies, id := begin(t, manager, map[string]any{"user": "alice"})
+	before := b.get(t, id)
+	var s *session.Session
+	var ctx context.Context
+	request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, loaded *session.Session) { s, ctx = loaded, r.Context() })
+	for name, err := range map[string]error{
+		"Set":    s.Set("user", "bob"),
+		"Update": user.Update(s, func(string) string { return "bob" }),
+		"Renew":  s.Renew(),
+		"Save":   s.Save(context.Background()),
+	} {
+		if err == nil || !strings.Contains(err.Error(), "handler has returned") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	s.Delete("user")
+	s.Clear()
+	s.Destroy()
+	for _, method := range []string{"Delete", "Clear", "Destroy"} {
+		if !strings.Contains(log.String(), "method="+method) {
+			t.Errorf("%s is ignored silently: %s", method, log.String())
+		}
+	}
+	if name, ok := user.Get(s); name != "alice" || !ok || b.get(t, id) != before {
+		t.Errorf("%q %v, stored %s", name, ok, b.get(t, id))
+	}
+	if again, err := session.Load(ctx); again != s || err != nil {
+		t.Errorf("Load: %v", err)
+	}
+}
+
+func TestLoadAfterTheHandlerIsRefused(t *testing.T) {
+	b, _ := miniRedis(t)
+	store := &faultyStore{Store: b.store}
+	manager := newManager(t, session.Config{Store: store})
+	var ctx context.Context
+	manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })).
+		ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+	if _, err := session.Load(ctx); err == nil || !strings.Contains(err.Error(), "handler has returned") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestFailedLoadIsRemembered(t *testing.T) {
+	b, _ := miniRedis(t)
+	store := &faultyStore{Store: b.store, onLoad: func() error { return errors.New("no route") }}
+	manager := newManager(t, session.Config{Store: store})
+	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	r := httptest.NewRequest("GET", "/", nil)
+	r.AddCookie(cookies[0])
+	store.calls()
+	manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		for range 3 {
+			if s, err := session.Load(r.Context()); s != nil || err == nil || !strings.Contains(err.Error(), "no route") {
+				t.Errorf("got %v, %v", s, err)
+			}
+		}
+	})).ServeHTTP(httptest.NewRecorder(), r)
+	if calls := store.calls(); calls != "1 loads, 0 saves, 0 deletes" {
+		t.Errorf("%s", calls)
+	}
+}
+
+func TestLoadWithAnEndedContext(t *testing.T) {
+	b, _ := miniRedis(t)
+	store := &faultyStore{Store: b.store}
+	manager := newManager(t, session.Config{Store: store})
+	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	r := httptest.NewRequest("GET", "/", nil)
+	r.AddCookie(cookies[0])
+	store.calls()
+	manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ended, cancel := context.WithCancel(r.Context())
+		cancel()
+		if _, err := session.Load(ended); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		if calls := store.calls(); calls != "0 loads, 0 saves, 0 deletes" {
+			t.Errorf("%s", calls)
+		}
+		during, cancel := context.WithCancel(r.Context())
+		store.onLoad = func() error { cancel(); return during.Err() }
+		if _, err := session.Load(during); !errors.Is(err, context.Canceled) {
+			t.Errorf("got %v", err)
+		}
+		store.onLoad = nil
+		if _, err := session.Load(r.Context()); err != nil {
+			t.Errorf("the next Load with a living context: %v", err)
+		}
+	})).ServeHTTP(httptest.NewRecorder(), r)
+}
+
+func TestClientThatHangsUpLosesNothing(t *testing.T) {
+	b, _ := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store})
+	cookies, id := begin(t, manager, map[string]any{"n": 1})
+	waiting, done := newGate(), make(chan struct{})
+	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(done)
+		manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := load(t, r)
+			waiting.wait()
+			<-r.Context().Done()
+			_ = s.Set("n", 2)
+		})).ServeHTTP(w, r)
+	}))
+	ctx, hangUp := context.WithCancel(t.Context())
+	r, _ := http.NewRequestWithContext(ctx, "GET", server.URL, nil)
+	r.AddCookie(cookies[0])
+	go func() {
+		<-waiting.reached
+		hangUp()
+		close(waiting.open)
+	}()
+	if response, err := server.Client().Do(r); err == nil {
+		response.Body.Close()
+		t.Error("the client got a response")
+	}
+	<-done
+	if got := b.get(t, id); !strings.HasSuffix(got, `"n":2}`) {
+		t.Errorf("stored %s", got)
+	}
+}
+
+func TestValuesThatAreNoSessions(t *testing.T) {
+	onEachRedis(t, func(t *testing.T, b backend) {
+		for _, value := range []string{"", "null", "[1]", `"text"`, "1", `{"a":1`, `{"a":1}{"b":2}`, `{"a":1} x`, "\xff\xfe", "{'a':1}"} {
+			t.Run(value, func(t *testing.T) {
+				var log logs
+				manager := newManager(t, session.Config{Store: b.store, Logger: log.logger()})
+				cookies, id := begin(t, manager, map[string]any{"n": 1})
+				b.do("SET", "session:"+id, value, "PX", 60000)
+				var response *http.Response
+				for range 2 {
+					response = request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+						if s.ID() != "" || len(s.Keys()) != 0 {
+							t.Errorf("there is a session %q", s.ID())
+						}
+						_ = s.Set("n", 2)
+					})
+				}
+				if response.StatusCode != 200 || values(t, manager, response.Cookies()) != `{"n":2}` {
+					t.Errorf("no new session: %d", response.StatusCode)
+				}
+				if got := b.get(t, id); got != value {
+					t.Errorf("the bytes became %q", got)
+				}
+				if !strings.Contains(log.String(), id) {
+					t.Errorf("log: %s", log.String())
+				}
+			})
+		}
+	})
+}
+
+func TestKeyOfAnotherTypeIsNoSession(t *testing.T) {
+	onEachRedis(t, func(t *testing.T, b backend) {
+		var log logs
+		manager := newManager(t, session.Config{Store: b.store, Logger: log.logger()})
+		cookies, id := begin(t, manager, map[string]any{"n": 1})
+		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			b.do("DEL", "session:"+id)
+			b.do("RPUSH", "session:"+id, "x")
+			_ = s.Set("n", 2)
+			if err := s.Save(t.Context()); !errors.Is(err, session.ErrNotFound) {
+				t.Errorf("Save over a list: %v", err)
+			}
+		})
+		if got := values(t, manager, cookies); got != "{}" || !strings.Contains(log.String(), id) {
+			t.Errorf("got %s, log %s", got, log.String())
+		}
+		if n := b.do("LLEN", "session:"+id); n != int64(1) {
+			t.Errorf("the list has %v items", n)
+		}
+	})
+}
+
+func TestSeveralCookiesOfTheName(t *testing.T) {
+	b, mini := miniRedis(t)
+	var log logs
+	manager := newManager(t, session.Config{Store: b.store, Logger: log.logger()})
+	good, id := begin(t, manager, map[string]any{"who": "good"})
+	other, otherID := begin(t, manager, map[string]any{"who": "other"})
+	dead := func() *http.Cookie {
+		cookies, id := begin(t, manager, map[string]any{"x": 1})
+		b.do("DEL", "session:"+id)
+		return cookies[0]
+	}
+	junk := &http.Cookie{Name: "__Host-session", Value: "junk"}
+	tests := map[string]struct {
+		cookies  []*http.Cookie
+		want     string
+		commands int
+	}{
+		"good, junk":              {[]*http.Cookie{good[0], junk}, `{"who":"good"}`, 1},
+		"junk, good":              {[]*http.Cookie{junk, good[0]}, `{"who":"good"}`, 1},
+		"dead, good":              {[]*http.Cookie{dead(), good[0]}, `{"who":"good"}`, 2},
+		"good, dead":              {[]*http.Cookie{good[0], dead()}, `{"who":"good"}`, 2},
+		"good twice":              {[]*http.Cookie{good[0], good[0]}, `{"who":"good"}`, 1},
+		"good, other":             {[]*http.Cookie{good[0], other[0]}, `{}`, 2},
+		"other, dead, good":       {[]*http.Cookie{other[0], dead(), good[0]}, `{}`, 3},
+		"four, the last is good":  {[]*http.Cookie{dead(), dead(), dead(), good[0]}, `{"who":"good"}`, 4},
+		"five, the first is good": {[]*http.Cookie{good[0], dead(), dead(), dead(), dead()}, `{}`, 0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			before := mini.CommandCount()
+			if got := values(t, manager, test.cookies); got != test.want {
+				t.Errorf("got %s", got)
+			}
+			if commands := mini.CommandCount() - before; commands != test.commands {
+				t.Errorf("%d commands", commands)
+			}
+		})
+	}
+	if !strings.Contains(log.String(), id) || !strings.Contains(log.String(), otherID) {
+		t.Errorf("two living sessions are not logged: %s", log.String())
+	}
+}
+
+func TestPopShowsAMessageOnce(t *testing.T) {
+	b, _ := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store})
+	const notice = session.Key[string]("notice")
+	cookies, _ := begin(t, manager, map[string]any{"notice": "saved", "n": 1})
+	for _, want := range []string{"saved", ""} {
+		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			if got, ok := notice.Pop(s); got != want || ok != (want != "") {
+				t.Errorf("got %q, %v", got, ok)
+			}
+		})
+	}
+}
+
+func TestUpdateRefusesAValueOfAnotherType(t *testing.T) {
+	b, _ := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store})
+	cookies, id := begin(t, manager, map[string]any{"visits": "many"})
+	before := b.get(t, id)
+	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		if err := visits.Update(s, func(n int) int { return n + 1 }); err == nil || !strings.Contains(err.Error(), `"visits"`) {
+			t.Errorf("got %v", err)
+		}
+	})
+	if got := b.get(t, id); got != before {
+		t.Errorf("stored %s", got)
+	}
+}
