@@ -107,6 +107,7 @@ func (c Config) validate() error {
 // of handlers at once.
 type Manager struct {
 	config Config
+	turns  turns
 }
 
 // New returns a Manager with a copy of config. It reports all faults of config at once, joined by [errors.Join]. It does not reach
@@ -116,7 +117,7 @@ func New(config Config) (*Manager, error) {
 	if err := config.validate(); err != nil {
 		return nil, err
 	}
-	return &Manager{config}, nil
+	return &Manager{config: config}, nil
 }
 
 // Handler returns a handler that calls next with a session in the context of its request, where [Load] finds it. The

@@ -204,31 +204,47 @@ func (s *Session) insert(ctx context.Context, fresh *credential, value []byte) e
 // update replaces what is stored by the values of this request. When another request was faster, it makes the changes
 // again on what that has stored.
 func (s *Session) update(ctx context.Context) error {
-	for try := 0; !object.Equal(s.stored.members, s.values); try++ {
-		next, err := s.encode()
-		if err != nil {
-			return err
-		}
-		current, err := s.replace(ctx, next.value)
-		switch {
-		case err == nil:
-			s.saved(next)
-			return nil
-		case errors.Is(err, ErrNotFound):
-			return err
-		case !errors.Is(err, ErrConflict):
-			s.unsure = &attempt{next, len(s.changes)}
-			return err
-		}
-		if err := s.rebase(current); err != nil {
+	err := s.tryUpdate(ctx)
+	if !errors.Is(err, ErrConflict) {
+		return err
+	}
+	release, err := s.manager.turns.take(ctx, s.id)
+	if err != nil {
+		return crowded(err)
+	}
+	defer release()
+	for try := 0; ; try++ {
+		if err := s.tryUpdate(ctx); !errors.Is(err, ErrConflict) {
 			return err
 		}
 		if err := pause(ctx, try); err != nil {
-			return err
+			return crowded(err)
 		}
 	}
-	s.changes = nil
-	return nil
+}
+
+// tryUpdate returns ErrConflict after it has made the changes again on what is stored.
+func (s *Session) tryUpdate(ctx context.Context) error {
+	if object.Equal(s.stored.members, s.values) {
+		s.changes = nil
+		return nil
+	}
+	next, err := s.encode()
+	if err != nil {
+		return err
+	}
+	current, err := s.replace(ctx, next.value)
+	switch {
+	case err == nil:
+		s.saved(next)
+	case errors.Is(err, ErrConflict):
+		if failure := s.rebase(current); failure != nil {
+			return failure
+		}
+	case !errors.Is(err, ErrNotFound):
+		s.unsure = &attempt{next, len(s.changes)}
+	}
+	return err
 }
 
 // replace stores value in place of what is stored, if that is what this request knows. ErrNotFound ends the session.
@@ -362,12 +378,12 @@ func encodedSize(values object.Object) int {
 }
 
 const (
-	firstPause = time.Millisecond
-	maxPause   = 128 * time.Millisecond
+	firstPause = 100 * time.Microsecond
+	maxPause   = 64 * time.Millisecond
 )
 
-// pause lets the other requests that save this session finish: without it, hundreds of them would keep each other from
-// it. It grows with the number of tries, and is random, so that they do not stay in step.
+// pause lets the nodes that save this session take turns. It grows with the number of tries, and is random, so that they do
+// not stay in step.
 func pause(ctx context.Context, try int) error {
 	longest := min(firstPause<<min(try, 16), maxPause)
 	timer := time.NewTimer(mathrand.N(longest) + 1)
@@ -376,6 +392,10 @@ func pause(ctx context.Context, try int) error {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("session: not saved, for other requests kept changing it: %w", ctx.Err())
+		return ctx.Err()
 	}
+}
+
+func crowded(err error) error {
+	return fmt.Errorf("session: not saved, for other requests kept changing it: %w", err)
 }
