@@ -223,7 +223,7 @@ type credential struct {
 
 // newCredential makes a token that ends with lifetime, rounded up to the second.
 func newCredential(now time.Time, lifetime time.Duration) *credential {
-	deadline := time.Unix(now.Add(lifetime+time.Second-time.Nanosecond).Unix(), 0)
+	deadline := time.Unix(now.Add(lifetime).Add(time.Second-time.Nanosecond).Unix(), 0)
 	var raw [tokenBytes]byte
 	for i, rest := deadlineBytes-1, uint64(deadline.Unix()); i >= 0; i, rest = i-1, rest>>8 {
 		raw[i] = byte(rest)

@@ -5,12 +5,14 @@
 package object_test
 
 import (
+	"runtime/debug"
 	"testing"
 
 	"github.com/sessionkv/session/internal/object"
 )
 
 func TestAllocations(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // a collection would empty the pool
 	empty, small, large := []byte(`{}`), sample(200, 5), sample(1<<20, 30_000)
 	o := mustParse(t, sample(4<<10, 40))
 	value := []byte(`"value"`)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -102,6 +103,20 @@ func BenchmarkSet(b *testing.B) {
 			for b.Loop() {
 				changed := o
 				changed.Set(name, []byte(`12345`))
+			}
+		})
+	}
+}
+
+// Every Set copies the list of members, so filling an object costs the square of their number.
+func BenchmarkFill(b *testing.B) {
+	for _, n := range []int{100, 1_000, 10_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			for b.Loop() {
+				var o object.Object
+				for i := range n {
+					o.Set("key"+strconv.Itoa(i), []byte(`1`))
+				}
 			}
 		})
 	}

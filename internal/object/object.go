@@ -1,5 +1,5 @@
-// Package object keeps a JSON object as the raw text of its members. Nothing is decoded but the name that is asked for,
-// so a member that nobody touches comes back byte for byte, and numbers keep every digit.
+// Package object keeps a JSON object as the raw text of its members. Only names are ever decoded, so a member that nobody
+// touches comes back byte for byte, and numbers keep every digit.
 package object
 
 import (
@@ -116,9 +116,8 @@ func normal(name string) string {
 	return string([]rune(name))
 }
 
-// find returns the index of the last member of that name, or -1.
+// find returns the index of the last member of that normal name, or -1.
 func (o *Object) find(name string) int {
-	name = normal(name)
 	for i := len(o.members) - 1; i >= 0; i-- {
 		if o.members[i].isNamed(name) {
 			return i
@@ -129,7 +128,7 @@ func (o *Object) find(name string) int {
 
 // Get returns the raw value of the member called name. The value must not be changed; appending to it copies it.
 func (o *Object) Get(name string) (value []byte, ok bool) {
-	i := o.find(name)
+	i := o.find(normal(name))
 	if i < 0 {
 		return nil, false
 	}
@@ -153,6 +152,7 @@ func (o *Object) Names() iter.Seq[string] {
 // member that is there stays in its place and keeps the text of its name; if it has the very same value, nothing changes
 // at all. Otherwise the member becomes the last one.
 func (o *Object) Set(name string, value []byte) {
+	name = normal(name)
 	i := o.find(name)
 	if i < 0 {
 		o.members = slices.Concat(o.members, []member{newMember(name, value)})
@@ -172,11 +172,11 @@ func (o *Object) Set(name string, value []byte) {
 // SetFirst removes every member called name and makes a new one the first, its name written in the shortest way: the text
 // of the object then begins with `{"name":value`. The value is as for [Object.Set].
 func (o *Object) SetFirst(name string, value []byte) {
-	normalName := normal(name)
+	name = normal(name)
 	members := make([]member, 1, len(o.members)+1)
 	members[0] = newMember(name, value)
 	for i := range o.members {
-		if m := &o.members[i]; !m.isNamed(normalName) {
+		if m := &o.members[i]; !m.isNamed(name) {
 			members = append(members, *m)
 		}
 	}

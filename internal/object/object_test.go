@@ -122,7 +122,7 @@ func TestSet(t *testing.T) {
 		{"a control character in a new name", `{}`, "a\nb", `1`, `{"a\nb":1}`},
 		{"a new name beyond ASCII", `{}`, "日本", `1`, `{"日本":1}`},
 		{"a new name that HTML would escape", `{}`, "<&>", `1`, `{"<&>":1}`},
-		{"a new name that is not UTF-8", `{}`, "a\xff", `1`, `{"a\ufffd":1}`},
+		{"a new name that is not UTF-8", `{}`, "a\xff", `1`, "{\"a\ufffd\":1}"},
 		{"an empty name", `{"a":1}`, "", `2`, `{"a":1,"":2}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

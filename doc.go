@@ -1,0 +1,37 @@
+// Package session gives the handlers of net/http sessions that every node of a deployment sees, kept in Redis.
+//
+//	store, err := redisstore.Open("redis://127.0.0.1:6379")
+//	...
+//	sessions, err := session.New(session.Config{Store: store})
+//	...
+//	http.ListenAndServe(addr, sessions.Handler(mux))
+//
+// [Manager.Handler] has the type that routers call a middleware, func(http.Handler) http.Handler. In a handler, [Load]
+// returns the session of the request, and a [Key] reads and writes one of its values:
+//
+//	const visits = session.Key[int]("visits")
+//
+//	s, err := session.Load(r.Context())
+//	...
+//	err = visits.Update(s, func(n int) int { return n + 1 })
+//
+// A session is one JSON object, stored whole under one key with a time to live. A request that uses its session gets the
+// latest value from the store; a request that changed it writes it back before the first byte of the response leaves. A
+// request that does not touch its session costs no command.
+//
+// # What holds
+//
+//   - No lost update: of two overlapping requests that write different keys both succeed, on one node or on two.
+//   - No resurrection: a slow request does not bring back a session that was destroyed, renewed or expired meanwhile.
+//   - Nothing silent: a save that fails becomes an error response, and a change that can no longer reach the client is an
+//     error of the call that made it.
+//
+// # Security
+//
+// The cookie holds a random token that the store does not know: the session's key is made of its hash, so that neither the
+// store nor its dumps nor the logs can be used to sign in. A token that the store does not know is never adopted. The
+// cookie is HttpOnly, Secure and SameSite=Lax, and its name has the prefix __Host-, unless the [Cookie] says otherwise.
+//
+// What remains for the application: to call [Session.Renew] when somebody signs in and [Session.Destroy] when they sign
+// out, to defend against cross-site requests (see [http.CrossOriginProtection]), and to serve over HTTPS.
+package session

@@ -1,0 +1,234 @@
+package session_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/internal/redistest"
+)
+
+func TestRedisCommandsOfEachKindOfRequest(t *testing.T) {
+	server := redistest.Start(t)
+	b := newBackend(t, server.Addr())
+	manager := newManager(t, session.Config{Store: b.store})
+	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 2) }) // loads the script
+	tests := []struct {
+		name    string
+		cookies []*http.Cookie
+		handler func(s *session.Session)
+		want    []string
+	}{
+		{"no cookie, reading", nil, func(s *session.Session) { s.Keys() }, nil},
+		{"reading", cookies, func(s *session.Session) { s.Keys() }, []string{"GETEX"}},
+		{"Set of the same value", cookies, func(s *session.Session) { _ = s.Set("n", 2) }, []string{"GETEX"}},
+		{"writing", cookies, func(s *session.Session) { _ = s.Set("n", 3) }, []string{"GETEX", "SET", "EVALSHA"}},
+		{"a new session", nil, func(s *session.Session) { _ = s.Set("n", 1) }, []string{"SET"}},
+		{"renewing", cookies, func(s *session.Session) { _ = s.Renew() }, []string{"GETEX", "SET", "GETDEL"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			got := server.Commands(t, func() {
+				request(t, manager, test.cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { test.handler(s) })
+			})
+			if !slices.Equal(got, test.want) {
+				t.Errorf("%q, want %q", got, test.want)
+			}
+		})
+	}
+	cookies, _ = begin(t, manager, map[string]any{"n": 1})
+	if got := server.Commands(t, func() {
+		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
+	}); !slices.Equal(got, []string{"GETEX", "GETDEL"}) {
+		t.Errorf("destroying: %q", got)
+	}
+}
+
+func TestHungRedisIsAnsweredWithinStoreTimeout(t *testing.T) {
+	server := redistest.Start(t)
+	b := newBackend(t, server.Addr())
+	const timeout = 300 * time.Millisecond
+	manager := newManager(t, session.Config{Store: b.store, StoreTimeout: timeout, Logger: new(logs).logger()})
+	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	bounded := func(what string, work func()) {
+		t.Helper()
+		start := time.Now()
+		work()
+		if took := time.Since(start); took > timeout+time.Second {
+			t.Errorf("%s took %v", what, took)
+		}
+	}
+	response := request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		_ = s.Set("n", 2)
+		server.Stop()
+		bounded("the save", func() { w.WriteHeader(200) })
+	})
+	if response.StatusCode != 503 {
+		t.Errorf("status %d", response.StatusCode)
+	}
+	r := httptest.NewRequest("GET", "/", nil)
+	r.AddCookie(cookies[0])
+	manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		bounded("Load", func() {
+			if _, err := session.Load(r.Context()); err == nil {
+				t.Error("Load succeeds")
+			}
+		})
+	})).ServeHTTP(httptest.NewRecorder(), r)
+	server.Cont()
+	if got := values(t, manager, cookies); got != `{"n":1}` && got != `{"n":2}` {
+		t.Errorf("after the hang: %s", got)
+	}
+}
+
+func TestRedisDown(t *testing.T) {
+	server := redistest.Start(t)
+	b := newBackend(t, server.Addr())
+	var log logs
+	manager := newManager(t, session.Config{Store: b.store, Logger: log.logger()})
+	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	server.Shutdown()
+	defer server.Restart()
+	request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		if len(s.Keys()) != 0 {
+			t.Error("values without a cookie")
+		}
+	})
+	response := request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 1) })
+	if response.StatusCode != 503 || response.Header.Get("Set-Cookie") != "" || !strings.Contains(log.String(), "not saved") {
+		t.Errorf("a new session: %d %v %s", response.StatusCode, response.Header, log.String())
+	}
+	r := httptest.NewRequest("GET", "/", nil)
+	r.AddCookie(cookies[0])
+	w := httptest.NewRecorder()
+	manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, err := session.Load(r.Context()); err == nil || errors.Is(err, session.ErrNotFound) {
+			t.Errorf("Load: %v", err)
+		}
+	})).ServeHTTP(w, r)
+	if w.Header().Get("Set-Cookie") != "" {
+		t.Errorf("headers %v", w.Header())
+	}
+}
+
+func TestRestartUnderIdleConnectionsFailsNoRequest(t *testing.T) {
+	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	b := newBackend(t, server.Addr())
+	manager := newManager(t, session.Config{Store: b.store})
+	var cookies [][]*http.Cookie
+	var all, loaded sync.WaitGroup
+	for i := range 10 {
+		c, _ := begin(t, manager, map[string]any{"n": i})
+		cookies = append(cookies, c)
+	}
+	server.Stop()
+	for _, c := range cookies { // ten requests at once open ten connections
+		loaded.Add(1)
+		all.Go(func() {
+			loaded.Done()
+			request(t, manager, c, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {})
+		})
+	}
+	loaded.Wait()
+	server.Cont()
+	all.Wait()
+	server.Shutdown()
+	server.Restart()
+	for i, c := range cookies {
+		response := request(t, manager, c, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			if err := visits.Update(s, func(n int) int { return n + 1 }); err != nil {
+				t.Error(err)
+			}
+		})
+		if got, want := values(t, manager, c), fmt.Sprintf(`{"n":%d,"visits":1}`, i); response.StatusCode != 200 || got != want {
+			t.Errorf("status %d, got %s, want %s", response.StatusCode, got, want)
+		}
+	}
+}
+
+// A reply that is lost after the command was executed leads to one retry, which finds what the first attempt has stored.
+func TestLostReplies(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server.Addr())
+	b := newBackend(t, proxy.Addr())
+	manager := newManager(t, session.Config{Store: b.store})
+	direct := newManager(t, session.Config{Store: newBackend(t, server.Addr()).store})
+	works := map[string]struct {
+		do   func(s *session.Session)
+		want string
+	}{
+		"update":  {func(s *session.Session) { _ = visits.Update(s, func(n int) int { return n + 1 }) }, `{"visits":2}`},
+		"set":     {func(s *session.Session) { _ = s.Set("x", 1) }, `{"visits":1,"x":1}`},
+		"reading": {func(s *session.Session) {}, `{"visits":1}`},
+	}
+	for name, work := range works {
+		t.Run(name, func(t *testing.T) {
+			cookies, _ := begin(t, direct, map[string]any{"visits": 1})
+			response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+				work.do(s)
+				proxy.DropReplies(1)
+			})
+			proxy.DropReplies(0)
+			if response.StatusCode != 200 {
+				t.Errorf("status %d", response.StatusCode)
+			}
+			if got := values(t, direct, cookies); got != work.want {
+				t.Errorf("got %s", got)
+			}
+		})
+	}
+	t.Run("a new session", func(t *testing.T) {
+		response := request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			_ = visits.Set(s, 1)
+			proxy.DropReplies(1)
+		})
+		proxy.DropReplies(0)
+		if got := values(t, direct, response.Cookies()); response.StatusCode != 200 || got != `{"visits":1}` {
+			t.Errorf("status %d, got %s", response.StatusCode, got)
+		}
+	})
+	t.Run("destroying", func(t *testing.T) {
+		cookies, _ := begin(t, direct, map[string]any{"visits": 1})
+		response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			s.Destroy()
+			proxy.DropReplies(1)
+		})
+		proxy.DropReplies(0)
+		if response.StatusCode != 503 || values(t, direct, cookies) != "{}" {
+			t.Errorf("status %d: whether the session is deleted is unknown to the node, and it is", response.StatusCode)
+		}
+	})
+}
+
+func TestLoadAndSaveObeyTheDeadlineOfAnExplicitSave(t *testing.T) {
+	server := redistest.Start(t)
+	b := newBackend(t, server.Addr())
+	manager := newManager(t, session.Config{Store: b.store, StoreTimeout: time.Minute, OnError: func(http.ResponseWriter, *http.Request, error) {}})
+	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+		_ = s.Set("n", 2)
+		server.Stop()
+		ctx, cancel := context.WithTimeout(r.Context(), 100*time.Millisecond)
+		defer cancel()
+		start := time.Now()
+		if err := s.Save(ctx); err == nil || time.Since(start) > 5*time.Second {
+			t.Errorf("Save: %v after %v", err, time.Since(start))
+		}
+		if err := s.Save(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Save with an ended context: %v", err)
+		}
+		server.Cont()
+	})
+	if got := values(t, manager, cookies); got != `{"n":2}` {
+		t.Errorf("the save at the end of the handler left %s", got)
+	}
+}
