@@ -1,0 +1,239 @@
+// Package redistest starts real redis-server processes for tests, and a proxy that breaks connections to them.
+package redistest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+)
+
+// patience bounds every wait of this package.
+const patience = 20 * time.Second
+
+// Server is a redis-server process of one test. It ends with the test.
+type Server struct {
+	t      testing.TB
+	dir    string
+	port   int
+	args   []string
+	cmd    *exec.Cmd
+	exited chan struct{} // closed once cmd has been waited for
+}
+
+// Start starts redis-server on a free port of 127.0.0.1 and on a unix socket, and waits until it answers. It keeps
+// nothing on disk unless args, which are those of redis-server, say otherwise. Without a redis-server to start, the
+// test is skipped, or fails where CI is set in the environment.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatal("redistest: redis-server is not installed")
+		}
+		t.Skip("redistest: redis-server is not installed; install it to run this test")
+	}
+	// Not t.TempDir: a test's long name in it would make the socket's path longer than the system allows.
+	dir, err := os.MkdirTemp("", "redistest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{t: t, dir: dir, args: args}
+	t.Cleanup(func() {
+		s.stop()
+		os.RemoveAll(dir)
+	})
+	for range 5 { // another process may take the port in between
+		s.port = freePort(t)
+		if err = s.run(false); err == nil {
+			return s
+		}
+	}
+	t.Fatalf("redistest: %v", err)
+	return nil
+}
+
+// freePort returns a port of 127.0.0.1 that was free just now.
+func freePort(t testing.TB) int {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+// run starts the process and waits until it answers, be it that it is loading if that will do, or has ended.
+func (s *Server) run(loading bool) error {
+	s.cmd = exec.Command("redis-server", append([]string{
+		"--bind", "127.0.0.1", "--port", strconv.Itoa(s.port), "--unixsocket", s.Socket(),
+		"--dir", s.dir, "--logfile", "log", "--save", "", "--appendonly", "no",
+	}, s.args...)...)
+	s.exited = make(chan struct{})
+	output, err := os.Create(filepath.Join(s.dir, "output"))
+	if err != nil {
+		return err
+	}
+	defer output.Close()
+	s.cmd.Stdout, s.cmd.Stderr = output, output
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	go func(cmd *exec.Cmd, exited chan struct{}) {
+		_ = cmd.Wait()
+		close(exited)
+	}(s.cmd, s.exited)
+	for start := time.Now(); !s.answers(loading); {
+		select {
+		case <-s.exited:
+			return fmt.Errorf("redis-server ended: %s", s.Log())
+		case <-time.After(2 * time.Millisecond):
+		}
+		if time.Since(start) > patience {
+			return fmt.Errorf("redis-server does not answer: %s", s.Log())
+		}
+	}
+	return nil
+}
+
+// answers reports whether the server replies to PING, be it with an error, as one with a password does. The socket is
+// nobody else's, unlike a port that another server may have taken first.
+func (s *Server) answers(loading bool) bool {
+	conn, err := redis.Dial("unix", s.Socket(), redis.DialReadTimeout(time.Second))
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	_, err = conn.Do("PING")
+	var refused redis.Error
+	return err == nil || errors.As(err, &refused) && (loading || !strings.HasPrefix(string(refused), "LOADING"))
+}
+
+// Addr returns host:port.
+func (s *Server) Addr() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
+
+// Port returns the port.
+func (s *Server) Port() int { return s.port }
+
+// URL returns redis://host:port.
+func (s *Server) URL() string { return "redis://" + s.Addr() }
+
+// Socket returns the path of the unix socket.
+func (s *Server) Socket() string { return filepath.Join(s.dir, "redis.sock") }
+
+// Log returns what the server has printed and logged.
+func (s *Server) Log() string {
+	output, _ := os.ReadFile(filepath.Join(s.dir, "output"))
+	log, _ := os.ReadFile(filepath.Join(s.dir, "log"))
+	return string(output) + string(log)
+}
+
+// Stop makes the server hang: connections stay open, and nothing is answered.
+func (s *Server) Stop() { s.signal(syscall.SIGSTOP) }
+
+// Cont ends a Stop.
+func (s *Server) Cont() { s.signal(syscall.SIGCONT) }
+
+// Kill ends the server without warning, as a crash does, and waits for its end.
+func (s *Server) Kill() {
+	s.t.Helper()
+	s.signal(syscall.SIGKILL)
+	s.wait()
+}
+
+// Shutdown ends the server in an orderly way, and waits for its end.
+func (s *Server) Shutdown() {
+	s.t.Helper()
+	s.signal(syscall.SIGTERM)
+	s.wait()
+}
+
+// Restart ends the server if it runs, and starts it at the same port, in the same folder and with the same arguments.
+// It waits until the server has loaded its data.
+func (s *Server) Restart() {
+	s.t.Helper()
+	s.restart(false)
+}
+
+// RestartLoading is Restart that returns while the server loads its data.
+func (s *Server) RestartLoading() {
+	s.t.Helper()
+	s.restart(true)
+}
+
+func (s *Server) restart(loading bool) {
+	s.t.Helper()
+	s.stop()
+	if err := s.run(loading); err != nil {
+		s.t.Fatalf("redistest: %v", err)
+	}
+}
+
+// signal sends sig to the server unless it has ended.
+func (s *Server) signal(sig os.Signal) {
+	s.t.Helper()
+	if err := s.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		s.t.Errorf("redistest: %v", err)
+	}
+}
+
+// wait waits for the end of the server.
+func (s *Server) wait() {
+	s.t.Helper()
+	select {
+	case <-s.exited:
+	case <-time.After(patience):
+		s.t.Fatal("redistest: redis-server does not end")
+	}
+}
+
+// stop ends the server, whatever its state.
+func (s *Server) stop() {
+	if s.cmd == nil || s.cmd.Process == nil {
+		return
+	}
+	s.signal(syscall.SIGCONT)
+	s.signal(syscall.SIGTERM)
+	select {
+	case <-s.exited:
+		return
+	case <-time.After(patience / 2):
+	}
+	s.signal(syscall.SIGKILL)
+	s.wait()
+}
+
+// Dial opens a connection, which ends with the test.
+func (s *Server) Dial(t testing.TB, options ...redis.DialOption) redis.Conn {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	options = append([]redis.DialOption{redis.DialReadTimeout(patience), redis.DialWriteTimeout(patience)}, options...)
+	conn, err := redis.DialContext(ctx, "tcp", s.Addr(), options...)
+	if err != nil {
+		t.Fatalf("redistest: %v", err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return conn
+}
+
+// Do runs one command on a connection of its own, and returns its reply. An error fails the test.
+func (s *Server) Do(t testing.TB, name string, args ...any) any {
+	t.Helper()
+	conn := s.Dial(t)
+	defer conn.Close()
+	reply, err := conn.Do(name, args...)
+	if err != nil {
+		t.Fatalf("redistest: %s: %v", name, err)
+	}
+	return reply
+}
