@@ -1,0 +1,156 @@
+package redisstore_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+
+	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/internal/redistest"
+	"github.com/sessionkv/session/redisstore"
+)
+
+func TestPassword(t *testing.T) {
+	const password, wrong = "correct-horse", "battery-staple"
+	server := redistest.Start(t, "--requirepass", password)
+	for _, test := range []struct {
+		name, user string
+		want       []string
+	}{
+		{"missing", "", []string{"NOAUTH", "put it into the URL"}},
+		{"wrong", ":" + wrong + "@", []string{"WRONGPASS", "is wrong"}},
+		{"wrong user", wrong + ":" + password + "@", []string{"WRONGPASS", "is wrong"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store, err := redisstore.Open("redis://" + test.user + server.Addr())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer store.Close()
+			errs := operations(t.Context(), store, "1")
+			wantErrors(t, errs, test.want...)
+			for _, err := range errs {
+				if strings.Contains(err.Error(), password) || strings.Contains(err.Error(), wrong) {
+					t.Errorf("%v shows a password", err)
+				}
+			}
+		})
+	}
+	t.Run("changed later", func(t *testing.T) {
+		admin := server.Dial(t, redis.DialPassword(password))
+		if _, err := admin.Do("ACL", "SETUSER", "app", "on", ">"+password, "~*", "+@all"); err != nil {
+			t.Fatal(err)
+		}
+		store, err := redisstore.Open("redis://app:" + password + "@" + server.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		if err := store.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := admin.Do("ACL", "DELUSER", "app"); err != nil { // this ends the user's connections too
+			t.Fatal(err)
+		}
+		wantErrors(t, operations(t.Context(), store, "1"), "WRONGPASS")
+	})
+	t.Run("not wanted", func(t *testing.T) {
+		store, err := redisstore.Open("redis://:" + wrong + "@" + redistest.Start(t).Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer store.Close()
+		wantErrors(t, operations(t.Context(), store, "1"), "has no password")
+	})
+}
+
+// aclFor is the smallest ACL, as in the package comment, by NoScripts.
+var aclFor = map[bool]string{
+	false: "+getex +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get",
+	true:  "+getex +getdel +set +watch +strlen +getrange +multi +exec +discard",
+}
+
+// exercise goes every way through the store, and returns the first error.
+func exercise(t *testing.T, server *redistest.Server, store *redisstore.Store) error {
+	t.Helper()
+	ctx, id := t.Context(), rand.Text()
+	server.Do(t, "SCRIPT", "FLUSH")
+	server.Do(t, "RPUSH", "session:list"+id, "1")
+	first, second := value("1"), value("2")
+	for _, step := range []struct {
+		want error
+		do   func() ([]byte, error)
+	}{
+		{nil, func() ([]byte, error) { return nil, store.Ping(ctx) }},
+		{nil, func() ([]byte, error) { return store.Save(ctx, id, nil, first, time.Minute) }},
+		{nil, func() ([]byte, error) { return store.Save(ctx, id, nil, first, time.Minute) }},
+		{session.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, nil, second, time.Minute) }},
+		{nil, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Minute) }},
+		{nil, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Minute) }},
+		{session.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, first, value("3"), time.Minute) }},
+		{nil, func() ([]byte, error) { return store.Load(ctx, id, time.Minute) }},
+		{nil, func() ([]byte, error) { return store.Delete(ctx, id) }},
+		{session.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Minute) }},
+		{session.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, "list"+id, first, second, time.Minute) }},
+	} {
+		if _, err := step.do(); !errors.Is(err, step.want) {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestSmallestACL(t *testing.T) {
+	server := redistest.Start(t)
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		user := func(rules string) *redisstore.Store {
+			server.Do(t, "ACL", "SETUSER", "app", "reset")
+			server.Do(t, "ACL", redis.Args{"SETUSER", "app", "on", ">pw"}.AddFlat(strings.Fields(rules))...)
+			return openPool(t, newPool(server.Addr(), redis.DialUsername("app"), redis.DialPassword("pw")), options)
+		}
+		keys, commands := "~session:* ~{session:* ", aclFor[options.NoScripts]
+		if options.NoScripts {
+			keys = "~session:* "
+		}
+		if err := exercise(t, server, user(keys+commands)); err != nil {
+			t.Fatalf("with %s%s: %v", keys, commands, err)
+		}
+		for _, without := range strings.Fields(commands) {
+			err := exercise(t, server, user(keys+strings.ReplaceAll(commands+" ", without+" ", "")))
+			wantErrors(t, map[string]error{"without " + without: err}, "the ACL user needs", without)
+		}
+		err := exercise(t, server, user("~other:* "+commands))
+		wantErrors(t, map[string]error{"without the keys": err}, "the ACL user needs", "~session:*")
+	})
+}
+
+// What stays behind if the process ends between the two commands of a save is gone in 10 seconds.
+func TestStagedValueExpires(t *testing.T) {
+	server := redistest.Start(t)
+	server.Do(t, "ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-evalsha")
+	store := openPool(t, newPool(server.Addr(), redis.DialUsername("app"), redis.DialPassword("pw")), redisstore.Options{})
+	first := mustSave(t, store, "1", nil, []byte(`{"_rev":"one"}`))
+	_, err := store.Save(t.Context(), "1", first, []byte(`{"_rev":"two"}`), time.Hour)
+	wantErrors(t, map[string]error{"replace": err}, "NOPERM")
+	left, err := redis.Int(server.Do(t, "PTTL", "{session:1}:two"), nil)
+	if err != nil || left <= 0 || left > 10_000 {
+		t.Errorf("the staged value lives for %d ms, %v; want up to 10 s", left, err)
+	}
+	wantStored(t, store, "1", first)
+}
+
+// Without MULTI, a SET would replace whatever is stored.
+func TestNoScriptsWithoutMultiChangesNothing(t *testing.T) {
+	server := redistest.Start(t)
+	server.Do(t, "ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-multi")
+	pool := newPool(server.Addr(), redis.DialUsername("app"), redis.DialPassword("pw"))
+	store := openPool(t, pool, redisstore.Options{NoScripts: true})
+	v := mustSave(t, store, "1", nil, value("1"))
+	_, err := store.Save(t.Context(), "1", v, value("2"), time.Minute)
+	wantErrors(t, map[string]error{"replace": err}, "NOPERM", "+multi")
+	wantStored(t, store, "1", v)
+}

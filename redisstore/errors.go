@@ -1,0 +1,130 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/gomodule/redigo/redis"
+
+	"github.com/sessionkv/session"
+)
+
+var (
+	errWrongType = fmt.Errorf("the key holds another Redis type than a string, left as it is: %w", session.ErrNotFound)
+	errEvicted   = errors.New("the new value was evicted before it was in its place: Redis has reached its maxmemory; " +
+		"raise it, or use a policy that does not evict what is newest")
+)
+
+// failed is err as the Store returns it: bare where a caller tells it apart, else with what failed and what to do.
+func (s *Store) failed(operation, id string, err error) error {
+	if err == nil || err == session.ErrNotFound || err == session.ErrConflict {
+		return err
+	}
+	if id != "" {
+		operation += " " + id
+	}
+	text := "redisstore: %s: %w"
+	if hint := s.hint(err); hint != "" {
+		text += " (" + hint + ")"
+	}
+	return fmt.Errorf(text, operation, withoutArguments(err))
+}
+
+// withoutArguments cuts off what an unknown command's error says of the arguments, which may hold values.
+func withoutArguments(err error) error {
+	if text, _, cut := strings.Cut(err.Error(), ", with args beginning with"); cut {
+		return redis.Error(text)
+	}
+	return err
+}
+
+// hint says what to do about err, or nothing.
+func (s *Store) hint(err error) string {
+	var (
+		refused     redis.Error
+		certificate *tls.CertificateVerificationError
+		network     net.Error
+	)
+	switch {
+	case errors.As(err, &refused):
+		return s.refusalHint(string(refused))
+	case errors.Is(err, redis.ErrPoolExhausted):
+		return "every connection is in use; raise the pool's MaxActive, or set its Wait"
+	case errors.As(err, &certificate):
+		return "for a CA of your own, use New with a pool that trusts it"
+	case timeout(err) && err != context.DeadlineExceeded: // that one is the caller's, or of a wait for a connection
+		return "Redis did not answer in time; whether it did what it was asked is unknown"
+	case errors.As(err, &network) && !network.Timeout(), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "Redis cannot be reached, or ended the connection; check that it runs, its address, and whether it wants TLS"
+	}
+	return ""
+}
+
+// refusalHint is the hint on an error of the server.
+func (s *Store) refusalHint(text string) string {
+	text = strings.TrimPrefix(text, "EXECABORT Transaction discarded because of: ")
+	for _, h := range hints {
+		if strings.HasPrefix(text, h.prefix) {
+			return strings.ReplaceAll(h.hint, defaultPrefix, s.prefix)
+		}
+	}
+	return ""
+}
+
+const isCluster = "this is one node of a Redis Cluster, which the pool of one node cannot serve"
+
+// hints are what to do, by how the server's error begins.
+var hints = []struct{ prefix, hint string }{
+	{"OOM", "Redis is full; raise its maxmemory or let it evict keys. Sessions can still be loaded and deleted"},
+	{"READONLY", "this is a replica, or was just made one; use the address of the primary"},
+	{"LOADING", "Redis is starting; try again soon"},
+	{"MASTERDOWN", "this is a replica without its primary; use the address of the primary"},
+	{"NOREPLICAS", "Redis has fewer replicas than its min-replicas-to-write"},
+	{"MISCONF", "Redis cannot write its snapshot and so takes no writes; see its log and its disk"},
+	{"NOAUTH", "Redis wants a password; put it into the URL, or into the pool's Dial"},
+	{"WRONGPASS", "the user or the password is wrong, or the user is disabled"},
+	{"ERR AUTH", "Redis has no password, but one was given"},
+	{"ERR invalid password", "the password is wrong"},
+	{"NOPERM", needs},
+	{"ERR The user executing the script", needs},
+	{"ERR ACL failure in script", needs},
+	{"MOVED", isCluster},
+	{"ASK", isCluster},
+	{"TRYAGAIN", isCluster},
+	{"CROSSSLOT", isCluster},
+	{"CLUSTERDOWN", isCluster + "; and it is down"},
+	{"BUSY", "a script blocks Redis; see SCRIPT KILL"},
+	{"DENIED", "Redis is in protected mode; give it a password, or bind it to the right address"},
+	{"ERR max number of clients", "raise Redis's maxclients, or lower the pool's MaxActive"},
+	{"ERR unknown command 'EVAL", "scripts are not allowed here; set Options.NoScripts"},
+	{"ERR unknown command `EVAL", "scripts are not allowed here; set Options.NoScripts"},
+	{"ERR unknown command", "Redis 6.2 or later is needed, with this command enabled"},
+	{"ERR DB index", "the server has no such database"},
+	{"ERR invalid DB index", "the server has no such database"},
+}
+
+// needs is the hint on a missing permission.
+const needs = "the ACL user needs ~session:* ~{session:* +getex +getdel +set +evalsha +eval +strlen +getrange +rename " +
+	"+pexpire +unlink +type +get, or with Options.NoScripts ~session:* +getex +getdel +set +watch +strlen +getrange " +
+	"+multi +exec +discard; and +select for a database other than 0"
+
+// refusal reports whether err is an error of the server that begins with code.
+func refusal(err error, code string) bool {
+	e, ok := err.(redis.Error)
+	return ok && strings.HasPrefix(string(e), code)
+}
+
+// refused returns the first error of the server among the replies.
+func refused(replies []any) error {
+	for _, reply := range replies {
+		if err, ok := reply.(redis.Error); ok {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,441 @@
+package redisstore_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
+	"github.com/gomodule/redigo/redis"
+
+	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/internal/redistest"
+	"github.com/sessionkv/session/redisstore"
+)
+
+// operations calls every method once, and returns their errors by name.
+func operations(ctx context.Context, store *redisstore.Store, id string) map[string]error {
+	_, load := store.Load(ctx, id, time.Minute)
+	_, create := store.Save(ctx, id, nil, value("1"), time.Minute)
+	_, replace := store.Save(ctx, id, value("1"), value("2"), time.Minute)
+	_, remove := store.Delete(ctx, id)
+	return map[string]error{"load": load, "create": create, "replace": replace, "delete": remove, "ping": store.Ping(ctx)}
+}
+
+// wantErrors checks that every method fails with an error that says all of this, and no sentinel.
+func wantErrors(t *testing.T, errs map[string]error, want ...string) {
+	t.Helper()
+	for name, err := range errs {
+		if err == nil || !strings.HasPrefix(err.Error(), "redisstore: ") || strings.Count(err.Error(), "redisstore: ") > 1 {
+			t.Errorf("%s: %v; want an error with the prefix once", name, err)
+			continue
+		}
+		if errors.Is(err, session.ErrNotFound) || errors.Is(err, session.ErrConflict) {
+			t.Errorf("%s: %v; want another error", name, err)
+		}
+		for _, text := range want {
+			if !strings.Contains(err.Error(), text) {
+				t.Errorf("%s: %v; want %q in it", name, err, text)
+			}
+		}
+	}
+}
+
+// countDials makes the pool count its connections.
+func countDials(pool *redis.Pool) *atomic.Int32 {
+	var dials atomic.Int32
+	dial := pool.DialContext
+	pool.DialContext = func(ctx context.Context) (redis.Conn, error) {
+		dials.Add(1)
+		return dial(ctx)
+	}
+	return &dials
+}
+
+func TestDown(t *testing.T) {
+	server := redistest.Start(t)
+	server.Kill()
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		pool := newPool(server.Addr())
+		dials := countDials(pool)
+		errs := operations(t.Context(), openPool(t, pool, options), "1")
+		wantErrors(t, errs, "connection refused", "check that it runs")
+		for name, err := range errs {
+			if !errors.Is(err, syscall.ECONNREFUSED) {
+				t.Errorf("%s: %v does not wrap its cause", name, err)
+			}
+		}
+		if int(dials.Load()) != len(errs) {
+			t.Errorf("%d operations dialled %d times: a failed dial must not be repeated", len(errs), dials.Load())
+		}
+	})
+}
+
+func TestHung(t *testing.T) {
+	server := redistest.Start(t)
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		pool := newPool(server.Addr())
+		dials := countDials(pool)
+		store := openPool(t, pool, options)
+		if err := store.Ping(t.Context()); err != nil { // one idle connection; the others are dialled while it hangs
+			t.Fatal(err)
+		}
+		server.Stop()
+		defer server.Cont()
+		const patience = 100 * time.Millisecond
+		for _, operation := range []func(context.Context) error{
+			store.Ping,
+			func(ctx context.Context) error { _, err := store.Load(ctx, "1", time.Minute); return err },
+			func(ctx context.Context) error {
+				_, err := store.Save(ctx, "1", nil, value("1"), time.Minute)
+				return err
+			},
+			func(ctx context.Context) error {
+				_, err := store.Save(ctx, "1", value("1"), value("2"), time.Minute)
+				return err
+			},
+			func(ctx context.Context) error { _, err := store.Delete(ctx, "1"); return err },
+		} {
+			before, start := dials.Load(), time.Now()
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			err := operation(ctx)
+			cancel()
+			if took := time.Since(start); took > patience+time.Second || !errors.Is(err, os.ErrDeadlineExceeded) {
+				t.Errorf("%v after %v; want a timeout after %v", err, took, patience)
+			}
+			wantErrors(t, map[string]error{"": err}, "in time")
+			if dials.Load() > before+1 {
+				t.Error("a timeout was repeated")
+			}
+		}
+		if n := pool.ActiveCount(); n != 0 {
+			t.Errorf("%d connections that timed out are still in the pool", n)
+		}
+	})
+}
+
+// Without a deadline in the context, a hung server holds a call for 3 seconds.
+func TestHungWithoutDeadline(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	pool := &redis.Pool{MaxIdle: 1, Dial: func() (redis.Conn, error) { return redis.Dial("tcp", server.Addr()) }}
+	store := openPool(t, pool, redisstore.Options{})
+	server.Stop()
+	start := time.Now()
+	err := store.Ping(context.Background())
+	if took := time.Since(start); !errors.Is(err, os.ErrDeadlineExceeded) || took < 2*time.Second || took > 5*time.Second {
+		t.Errorf("%v after %v; want a timeout after 3 seconds", err, took)
+	}
+}
+
+// A server that accepts and then says nothing must not hold a TLS handshake beyond the deadline.
+func TestHungHandshake(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	store, err := redisstore.Open("rediss://" + listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	err = store.Ping(ctx)
+	if took := time.Since(start); !errors.Is(err, context.DeadlineExceeded) || took > time.Second {
+		t.Errorf("%v after %v; want a timeout after 100ms", err, took)
+	}
+}
+
+// fillPool leaves n idle connections in the pool.
+func fillPool(t *testing.T, pool *redis.Pool, n int) {
+	t.Helper()
+	var conns []redis.Conn
+	for range n {
+		conn := pool.Get()
+		if _, err := conn.Do("PING"); err != nil {
+			t.Fatal(err)
+		}
+		conns = append(conns, conn)
+	}
+	for _, conn := range conns {
+		conn.Close()
+	}
+}
+
+func TestRestartFailsNothing(t *testing.T) {
+	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		for name, stop := range map[string]func(){"killed": server.Kill, "shut down": server.Shutdown} {
+			pool := newPool(server.Addr())
+			store := openPool(t, pool, options)
+			id, v := rand.Text(), value("0")
+			mustSave(t, store, id, nil, v)
+			fillPool(t, pool, 10)
+			stop()
+			server.Restart()
+			for i := range 5 { // each operation meets stale connections
+				wantStored(t, store, id, v)
+				v = mustSave(t, store, id, v, value(fmt.Sprint(i)))
+				if err := store.Ping(t.Context()); err != nil {
+					t.Fatal(name, err)
+				}
+				other := fmt.Sprint(id, i)
+				mustSave(t, store, other, nil, v)
+				if _, err := store.Delete(t.Context(), other); err != nil {
+					t.Fatal(name, err)
+				}
+			}
+		}
+	})
+}
+
+// onDial makes the pool call fn before it dials for the nth time.
+func onDial(pool *redis.Pool, nth int32, fn func()) {
+	dials, dial := countDials(pool), pool.DialContext
+	pool.DialContext = func(ctx context.Context) (redis.Conn, error) {
+		if dials.Load() == nth-1 {
+			fn()
+		}
+		return dial(ctx)
+	}
+}
+
+// In each case, Redis did what it was asked, and the replies were lost. Between that and the repeat, nothing happens, or
+// another request does.
+func TestLostReply(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server.Addr())
+	first, second, third := value("1"), value("2"), value("3")
+	load := func(ctx context.Context, s *redisstore.Store, id string) ([]byte, error) {
+		return s.Load(ctx, id, time.Minute)
+	}
+	create := func(ctx context.Context, s *redisstore.Store, id string) ([]byte, error) {
+		return s.Save(ctx, id, nil, first, time.Minute)
+	}
+	replace := func(ctx context.Context, s *redisstore.Store, id string) ([]byte, error) {
+		return s.Save(ctx, id, first, second, time.Minute)
+	}
+	remove := func(ctx context.Context, s *redisstore.Store, id string) ([]byte, error) { return s.Delete(ctx, id) }
+	put := func(v []byte) func(key string) {
+		return func(key string) { server.Do(t, "SET", key, v, "PX", 60_000) }
+	}
+	del := func(key string) { server.Do(t, "DEL", key) }
+	both, scripts, noScripts := []bool{false, true}, []bool{false}, []bool{true}
+
+	for _, test := range []struct {
+		name      string
+		noScripts []bool
+		before    []byte // what is stored at first
+		do        func(context.Context, *redisstore.Store, string) ([]byte, error)
+		skip      int              // how many replies arrive
+		lost      int              // how many replies then are lost
+		meanwhile func(key string) // what happens before the repeat
+		value     []byte           // the result
+		err       error            // errLost: the failure itself
+		after     []byte           // what is stored at last
+	}{
+		{"load", both, first, load, 0, 1, nil, first, nil, first},
+		{"load, deleted", both, first, load, 0, 1, del, nil, session.ErrNotFound, nil},
+		{"create", both, nil, create, 0, 1, nil, nil, nil, first},
+		{"create, replaced", both, nil, create, 0, 1, put(third), nil, errLost, third},
+		{"create, deleted", both, nil, create, 0, 1, del, nil, nil, first},
+		{"replace", scripts, first, replace, 0, 2, nil, nil, nil, second},
+		{"replace, first reply", scripts, first, replace, 0, 1, nil, nil, nil, second},
+		{"replace, replaced", scripts, first, replace, 0, 2, put(third), nil, errLost, third},
+		{"replace, deleted", scripts, first, replace, 0, 2, del, nil, session.ErrNotFound, nil},
+		{"watched read", noScripts, first, replace, 0, 4, nil, nil, nil, second},
+		{"watched read, replaced", noScripts, first, replace, 0, 4, put(third), nil, errLost, third},
+		{"watched replace", noScripts, first, replace, 4, 2, nil, nil, nil, second},
+		{"watched replace, replaced", noScripts, first, replace, 4, 2, put(third), nil, errLost, third},
+		{"watched replace, deleted", noScripts, first, replace, 4, 2, del, nil, session.ErrNotFound, nil},
+		{"delete", both, first, remove, 0, 1, nil, nil, errLost, nil},
+		{"delete, created again", both, first, remove, 0, 1, put(third), third, nil, nil},
+		{"delete of nothing", both, nil, remove, 0, 1, nil, nil, errLost, nil},
+	} {
+		for _, noScripts := range test.noScripts {
+			t.Run(fmt.Sprintf("%s/NoScripts=%t", test.name, noScripts), func(t *testing.T) {
+				id := rand.Text()
+				key := "session:" + id
+				if test.before != nil {
+					put(test.before)(key)
+				}
+				pool := newPool(proxy.Addr())
+				onDial(pool, 2, func() {
+					if test.meanwhile != nil {
+						test.meanwhile(key)
+					}
+				})
+				store := openPool(t, pool, redisstore.Options{NoScripts: noScripts})
+				connections := proxy.Connections()
+				proxy.DropReplies(test.skip, test.lost)
+				got, err := test.do(t.Context(), store, id)
+				if string(got) != string(test.value) || test.err != errLost && err != test.err {
+					t.Errorf("got %q, %v; want %q, %v", got, err, test.value, test.err)
+				}
+				if test.err == errLost {
+					wantErrors(t, map[string]error{"": err}, "EOF")
+				}
+				if n := proxy.Connections() - connections; n > 3 { // one breaks, one is for the repeat, the pool has a new one
+					t.Errorf("%d connections", n)
+				}
+				stored, err := redis.Bytes(server.Do(t, "GETDEL", key), nil)
+				if string(stored) != string(test.after) {
+					t.Errorf("stored: %q, %v; want %q", stored, err, test.after)
+				}
+				if keys, _ := redis.Strings(server.Do(t, "KEYS", "*"), nil); len(keys) > 0 {
+					t.Errorf("left behind: %q", keys)
+				}
+			})
+		}
+	}
+}
+
+var errLost = errors.New("the failure of the first attempt")
+
+// A command is repeated once, not more.
+func TestConnectionsThatAlwaysBreak(t *testing.T) {
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		broken := miniredis.RunT(t)
+		broken.Server().SetPreHook(func(peer *server.Peer, _ string, _ ...string) bool {
+			peer.Close()
+			return true
+		})
+		pool := newPool(broken.Addr())
+		dials := countDials(pool)
+		errs := operations(t.Context(), openPool(t, pool, options), "1")
+		wantErrors(t, errs, "ended the connection")
+		if int(dials.Load()) != 2*len(errs) {
+			t.Errorf("%d operations dialled %d times; want twice each", len(errs), dials.Load())
+		}
+	})
+}
+
+// The repeat uses the pool's own way to dial. If that fails, the error is that of the dial.
+func TestRepeatDialsAsThePoolDoes(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server.Addr())
+	dial := func() (redis.Conn, error) { return redis.Dial("tcp", proxy.Addr()) }
+	for name, pool := range map[string]*redis.Pool{
+		"Dial":        {MaxIdle: 10, Dial: dial},
+		"DialContext": {MaxIdle: 10, DialContext: func(context.Context) (redis.Conn, error) { return dial() }},
+	} {
+		store := openPool(t, pool, redisstore.Options{})
+		fillPool(t, pool, 2)
+		proxy.CloseAll()
+		if err := store.Ping(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		proxy.Refuse()
+		if err := store.Ping(t.Context()); !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Errorf("%s: %v; want a refused connection", name, err)
+		}
+		proxy.Accept()
+		if err := store.Ping(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestOutOfMemory(t *testing.T) {
+	server := redistest.Start(t)
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		server.Do(t, "CONFIG", "SET", "maxmemory", 0)
+		store, id := open(t, server.Addr(), options), rand.Text()
+		v := mustSave(t, store, id, nil, value("1"))
+		v = mustSave(t, store, id, v, value("2"))
+		server.Do(t, "CONFIG", "SET", "maxmemory", 1)
+		_, create := store.Save(t.Context(), rand.Text(), nil, v, time.Minute)
+		_, replace := store.Save(t.Context(), id, v, value("3"), time.Minute)
+		wantErrors(t, map[string]error{"create": create, "replace": replace}, "OOM", "raise its maxmemory")
+		wantStored(t, store, id, v)
+		if keys, _ := redis.Strings(server.Do(t, "KEYS", "*"), nil); len(keys) != 1 {
+			t.Errorf("keys: %q", keys)
+		}
+		if got, err := store.Delete(t.Context(), id); err != nil || string(got) != string(v) {
+			t.Errorf("Delete = %q, %v", got, err)
+		}
+	})
+}
+
+func TestReplica(t *testing.T) {
+	primary := redistest.Start(t, "--repl-diskless-sync-delay", "0")
+	replica := redistest.Start(t, "--replicaof", "127.0.0.1", fmt.Sprint(primary.Port()))
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		pool := newPool(replica.Addr())
+		dials := countDials(pool)
+		errs := operations(t.Context(), openPool(t, pool, options), "1")
+		wantErrors(t, errs, "READONLY", "address of the primary")
+		if int(dials.Load()) != 2*len(errs) {
+			t.Errorf("%d operations dialled %d times; want twice each", len(errs), dials.Load())
+		}
+		if n := pool.ActiveCount(); n != 0 {
+			t.Errorf("%d connections to the replica are still in the pool", n)
+		}
+	})
+	// After a failover, the pool's connections lead to what is a replica now, and a new one to the primary. Values on
+	// the replica may be out of date, so that no answer may come from there.
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		id := rand.Text()
+		v := mustSave(t, open(t, primary.Addr(), options), id, nil, value("1"))
+		for _, operation := range []func(store *redisstore.Store){
+			func(store *redisstore.Store) { wantStored(t, store, id, v) },
+			func(store *redisstore.Store) { v = mustSave(t, store, id, v, value("2")) },
+			func(store *redisstore.Store) {
+				if _, err := store.Save(t.Context(), id, value("0"), value("3"), time.Minute); err != session.ErrConflict {
+					t.Errorf("a stale save: %v", err)
+				}
+			},
+			func(store *redisstore.Store) { mustSave(t, store, rand.Text(), nil, value("1")) },
+			func(store *redisstore.Store) {
+				if _, err := store.Delete(t.Context(), id); err != nil {
+					t.Error(err)
+				}
+			},
+		} {
+			pool := newPool(primary.Addr())
+			dials, dial := countDials(pool), pool.DialContext
+			pool.DialContext = func(ctx context.Context) (redis.Conn, error) {
+				if dials.Load() == 0 {
+					dials.Add(1)
+					return redis.Dial("tcp", replica.Addr())
+				}
+				return dial(ctx)
+			}
+			operation(openPool(t, pool, options))
+		}
+	})
+}
+
+func TestLoading(t *testing.T) {
+	server := redistest.Start(t, "--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024")
+	conn := server.Dial(t)
+	for i := range 10_000 { // at 1 ms each, far longer than the test takes
+		_ = conn.Send("SET", fmt.Sprint("filler", i), strings.Repeat("x", 1024))
+	}
+	if _, err := conn.Do(""); err != nil {
+		t.Fatal(err)
+	}
+	server.Do(t, "SAVE")
+	server.Kill()
+	server.RestartLoading()
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		pool := newPool(server.Addr())
+		dials := countDials(pool)
+		wantErrors(t, operations(t.Context(), openPool(t, pool, options), "1"), "LOADING", "is starting")
+		if n := dials.Load(); n > 1 && !options.NoScripts {
+			t.Errorf("%d connections; LOADING must not be repeated", n)
+		}
+	})
+}

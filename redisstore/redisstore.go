@@ -1,0 +1,155 @@
+// Package redisstore keeps sessions in Redis, through redigo. It needs Redis 6.2 or Valkey 7.2, or later.
+//
+//	store, err := redisstore.Open("redis://:password@localhost:6379/0")
+//	...
+//	err = store.Ping(ctx) // at start-up: is Redis there, and would it serve a session?
+//	...
+//	sessions, err := session.New(session.Config{Store: store})
+//
+// A session is one string under one key, session:<ID>, with a time to live. Loading it is one GETEX, storing a new one
+// one SET, deleting it one GETDEL. Storing a new value over an old one is a compare-and-set in one round trip: SET puts
+// the value aside under {session:<ID>}:<rev> for at most 10 seconds, then a script compares the length and the _rev of
+// what is stored with those of what was loaded, and renames the new value over it. Where scripts are not allowed,
+// [Options.NoScripts] does the same with WATCH and MULTI in two round trips.
+//
+// The least that an ACL user needs is
+//
+//	~session:* ~{session:* +getex +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get
+//
+// or, with NoScripts,
+//
+//	~session:* +getex +getdel +set +watch +strlen +getrange +multi +exec +discard
+//
+// and +select in both for a database other than 0.
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+
+	"github.com/sessionkv/session"
+)
+
+var _ session.Store = (*Store)(nil)
+
+const defaultPrefix = "session:"
+
+// Options are the settings of a [Store]. The zero value is the default.
+type Options struct {
+	// Prefix begins every key. "" means "session:". It must not contain a brace.
+	Prefix string
+
+	// NoScripts saves with WATCH and MULTI instead of a script, for services that forbid EVAL. The guarantees are the
+	// same; a save takes two round trips instead of one.
+	NoScripts bool
+}
+
+// Store is a [session.Store] on one Redis server. It is safe for concurrent use. Make one with [Open] or [New].
+//
+// Every method obeys the deadline of its context, or takes at most 3 seconds where the context has none; only writing a
+// large value to a server that hangs may take up to the pool's write timeout longer. It looks at cancellation before it
+// sends a command, not while it waits for the reply. A command whose connection broke is
+// repeated once on a new connection, so that a restart of Redis fails no request; one that timed out is not. After a
+// READONLY, the sign of a failover, the connection is closed and the command repeated once on a new one.
+//
+// Errors say what failed and what to do, and hold neither a password nor a session's values. Other than
+// [session.ErrNotFound] and [session.ErrConflict], they wrap what redigo or the server said.
+type Store struct {
+	pool      *redis.Pool
+	prefix    string
+	noScripts bool
+}
+
+// New returns a Store on the caller's own pool, for what [Open] cannot express: another CA, other limits, Sentinel.
+// [Store.Close] closes the pool.
+//
+// The pool's MaxIdle should not be 0 (that is no pooling), and its Dial or DialContext should set
+// [redis.DialConnectTimeout], [redis.DialReadTimeout] and [redis.DialWriteTimeout]: redigo's defaults are 30 seconds and
+// none, and a hung server would hold a dial, or the write of a large value, beyond the context's deadline.
+//
+// New panics if pool is nil, or without Dial and DialContext, or if the Prefix contains a brace: those would send the
+// two keys of a save to different slots.
+func New(pool *redis.Pool, options Options) *Store {
+	if pool == nil || pool.Dial == nil && pool.DialContext == nil {
+		panic("redisstore: New needs a pool with Dial or DialContext")
+	}
+	if strings.ContainsAny(options.Prefix, "{}") {
+		panic(fmt.Sprintf("redisstore: Options.Prefix %q must not contain a brace", options.Prefix))
+	}
+	if options.Prefix == "" {
+		options.Prefix = defaultPrefix
+	}
+	return &Store{pool: pool, prefix: options.Prefix, noScripts: options.NoScripts}
+}
+
+// Ping reports whether Redis can be reached and would serve a session. It sends what every request sends, a GETEX (of
+// the bare prefix, which is no session's key), so it also finds a wrong password, a missing permission, a read-only
+// replica and a server that is too old. Call it at start-up: Open and New do not connect.
+func (s *Store) Ping(ctx context.Context) error {
+	reply, _, err := s.one(ctx, "GETEX", s.prefix)
+	if _, err := bulk(reply, err); err != nil && err != session.ErrNotFound {
+		return s.failed("ping", "", err)
+	}
+	return nil
+}
+
+// Close closes the pool, also one that was given to New. Call it when no other method is running any more; every later
+// call fails.
+func (s *Store) Close() error {
+	return s.pool.Close()
+}
+
+// Load implements [session.Store] with one GETEX.
+func (s *Store) Load(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
+	reply, _, err := s.one(ctx, "GETEX", s.key(id), "PX", milliseconds(ttl))
+	value, err := bulk(reply, err)
+	return value, s.failed("load", id, err)
+}
+
+// Save implements [session.Store]: with one SET where was is nil, else with a SET and a script in one round trip, or as
+// [Options.NoScripts] says.
+func (s *Store) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
+	save := s.replace
+	if was == nil {
+		save = s.create
+	}
+	current, err := save(ctx, change{key: s.key(id), was: was, value: value, ttl: milliseconds(ttl)})
+	return current, s.failed("save", id, err)
+}
+
+// Delete implements [session.Store] with one GETDEL.
+func (s *Store) Delete(ctx context.Context, id string) ([]byte, error) {
+	reply, lost, err := s.one(ctx, "GETDEL", s.key(id))
+	value, err := bulk(reply, err)
+	if err == session.ErrNotFound && lost != nil {
+		err = lost
+	}
+	return value, s.failed("delete", id, err)
+}
+
+// key is where the session of this ID is stored.
+func (s *Store) key(id string) string {
+	return s.prefix + id
+}
+
+// milliseconds is ttl as Redis takes it, where 0 is an error: what has no time left expires at once.
+func milliseconds(ttl time.Duration) int64 {
+	return max(ttl.Milliseconds(), 1)
+}
+
+// bulk makes of the reply to a GETEX or GETDEL, and of its error, a value or ErrNotFound.
+func bulk(reply any, err error) ([]byte, error) {
+	switch {
+	case refusal(err, "WRONGTYPE"):
+		return nil, errWrongType
+	case err != nil:
+		return nil, err
+	case reply == nil:
+		return nil, session.ErrNotFound
+	}
+	return redis.Bytes(reply, nil)
+}

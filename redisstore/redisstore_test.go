@@ -1,0 +1,419 @@
+package redisstore_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/gomodule/redigo/redis"
+
+	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/internal/redistest"
+	"github.com/sessionkv/session/redisstore"
+	"github.com/sessionkv/session/redisstore/storetest"
+)
+
+// modes are the two ways to save.
+var modes = []struct {
+	name    string
+	options redisstore.Options
+}{
+	{"script", redisstore.Options{}},
+	{"no scripts", redisstore.Options{NoScripts: true}},
+}
+
+// eachMode runs a test in both modes.
+func eachMode(t *testing.T, test func(t *testing.T, options redisstore.Options)) {
+	for _, mode := range modes {
+		t.Run(mode.name, func(t *testing.T) { test(t, mode.options) })
+	}
+}
+
+// newPool returns a pool of connections to addr, as a caller of New would set it up.
+func newPool(addr string, options ...redis.DialOption) *redis.Pool {
+	options = append([]redis.DialOption{
+		redis.DialConnectTimeout(time.Second), redis.DialReadTimeout(time.Second), redis.DialWriteTimeout(time.Second),
+	}, options...)
+	return &redis.Pool{MaxIdle: 64, DialContext: func(ctx context.Context) (redis.Conn, error) {
+		return redis.DialContext(ctx, "tcp", addr, options...)
+	}}
+}
+
+// open returns a Store on addr that is closed with the test.
+func open(t testing.TB, addr string, options redisstore.Options) *redisstore.Store {
+	return openPool(t, newPool(addr), options)
+}
+
+func openPool(t testing.TB, pool *redis.Pool, options redisstore.Options) *redisstore.Store {
+	store := redisstore.New(pool, options)
+	t.Cleanup(func() { store.Close() })
+	return store
+}
+
+// value returns a value of a new revision.
+func value(body string) []byte {
+	return fmt.Appendf(nil, `{"_rev":"%s","body":"%s"}`, rand.Text(), body)
+}
+
+// mustSave stores a value, and returns it.
+func mustSave(t testing.TB, store *redisstore.Store, id string, was, v []byte) []byte {
+	t.Helper()
+	if current, err := store.Save(t.Context(), id, was, v, time.Minute); err != nil {
+		t.Fatalf("Save = %.100q, %v; want success", current, err)
+	}
+	return v
+}
+
+// wantStored checks what is stored.
+func wantStored(t testing.TB, store *redisstore.Store, id string, v []byte) {
+	t.Helper()
+	if got, err := store.Load(t.Context(), id, time.Minute); err != nil || !bytes.Equal(got, v) {
+		t.Fatalf("Load = %.100q, %v; want %.100q", got, err, v)
+	}
+}
+
+// A timed store lets storetest make time pass.
+type timed struct {
+	*redisstore.Store
+	advance func(time.Duration)
+}
+
+func (s timed) Advance(d time.Duration) { s.advance(d) }
+
+func TestStoreOnMiniredis(t *testing.T) {
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		storetest.Run(t, func(t *testing.T) session.Store {
+			server := miniredis.RunT(t)
+			return timed{open(t, server.Addr(), options), server.FastForward}
+		})
+	})
+}
+
+func TestStoreOnRedis(t *testing.T) {
+	server := redistest.Start(t)
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		storetest.Run(t, func(t *testing.T) session.Store {
+			options := options
+			options.Prefix = rand.Text() + ":"
+			return timed{open(t, server.Addr(), options), func(d time.Duration) {
+				age(t, server, options.Prefix, d)
+			}}
+		})
+	})
+}
+
+// age takes d from the time to live of the keys with this prefix.
+func age(t *testing.T, server *redistest.Server, prefix string, d time.Duration) {
+	keys, _ := redis.Strings(server.Do(t, "KEYS", prefix+"*"), nil)
+	for _, key := range keys {
+		left, _ := redis.Int64(server.Do(t, "PTTL", key), nil)
+		server.Do(t, "PEXPIRE", key, left-d.Milliseconds()) // one that is not positive deletes the key
+	}
+}
+
+// The default settings wait for real time to pass, to prove that nothing depends on Advance.
+func TestStoreThroughOpen(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	storetest.Run(t, func(t *testing.T) session.Store {
+		store, err := redisstore.Open(server.URL())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { store.Close() })
+		return store
+	})
+}
+
+func TestCommandsPerOperation(t *testing.T) {
+	server := redistest.Start(t)
+	for _, test := range []struct {
+		name    string
+		options redisstore.Options
+		replace string
+		stale   string
+		gone    string
+	}{
+		{"script", redisstore.Options{}, "SET EVALSHA", "SET EVALSHA", "SET EVALSHA"},
+		{
+			"no scripts", redisstore.Options{NoScripts: true}, "WATCH STRLEN GETRANGE MULTI SET EXEC",
+			"WATCH STRLEN GETRANGE MULTI DISCARD GETEX", "WATCH STRLEN GETRANGE MULTI DISCARD GETEX",
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			store, ctx, id := open(t, server.Addr(), test.options), t.Context(), rand.Text()
+			mustSave(t, store, id, mustSave(t, store, id, nil, value("0")), value("0")) // the server knows the script
+			if _, err := store.Delete(ctx, id); err != nil {
+				t.Fatal(err)
+			}
+			first, second := value("1"), value("2")
+			for _, step := range []struct {
+				what, want string
+				err        error
+				do         func() ([]byte, error)
+			}{
+				{"load what is not there", "GETEX", session.ErrNotFound, func() ([]byte, error) { return store.Load(ctx, id, time.Hour) }},
+				{"replace what is not there", test.gone, session.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Hour) }},
+				{"delete what is not there", "GETDEL", session.ErrNotFound, func() ([]byte, error) { return store.Delete(ctx, id) }},
+				{"create", "SET", nil, func() ([]byte, error) { return store.Save(ctx, id, nil, first, time.Hour) }},
+				{"load", "GETEX", nil, func() ([]byte, error) { return store.Load(ctx, id, time.Hour) }},
+				{"replace", test.replace, nil, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Hour) }},
+				{"replace another", test.stale, session.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, first, value("3"), time.Hour) }},
+				{"create over another", "SET GETEX", session.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, nil, first, time.Hour) }},
+				{"delete", "GETDEL", nil, func() ([]byte, error) { return store.Delete(ctx, id) }},
+				{"ping", "GETEX", nil, func() ([]byte, error) { return nil, store.Ping(ctx) }},
+			} {
+				var err error
+				got := strings.Join(server.Commands(t, func() { _, err = step.do() }), " ")
+				if got != step.want || err != step.err { // bare: a caller may compare with ==
+					t.Errorf("%s: %s, %v; want %s, %v", step.what, got, err, step.want, step.err)
+				}
+			}
+			if keys, _ := redis.Strings(server.Do(t, "KEYS", "*"), nil); len(keys) > 0 {
+				t.Errorf("left behind: %q", keys)
+			}
+		})
+	}
+}
+
+// A flushCounter counts the writes of a connection.
+type flushCounter struct {
+	net.Conn
+	writes *atomic.Int32
+}
+
+func (c flushCounter) Write(b []byte) (int, error) {
+	c.writes.Add(1)
+	return c.Conn.Write(b)
+}
+
+func TestRoundTripsPerOperation(t *testing.T) {
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		var writes atomic.Int32
+		pool := newPool(miniredis.RunT(t).Addr(), redis.DialNetDial(func(network, addr string) (net.Conn, error) {
+			conn, err := net.Dial(network, addr)
+			return flushCounter{conn, &writes}, err
+		}))
+		store := openPool(t, pool, options)
+		v := mustSave(t, store, "1", nil, value("1"))
+		v = mustSave(t, store, "1", v, value("2"))
+		writes.Store(0)
+		mustSave(t, store, "1", v, value("3"))
+		want := int32(1)
+		if options.NoScripts {
+			want = 2
+		}
+		if got := writes.Load(); got != want {
+			t.Errorf("a save wrote %d times; want %d", got, want)
+		}
+	})
+}
+
+func TestKeysAndTimesToLive(t *testing.T) {
+	server := redistest.Start(t)
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		for _, prefix := range []string{"", "app:"} {
+			options.Prefix = prefix
+			key := "session:" + t.Name()
+			if prefix != "" {
+				key = prefix + t.Name()
+			}
+			store := open(t, server.Addr(), options)
+			wantTTL := func(want time.Duration) {
+				t.Helper()
+				left, _ := redis.Int64(server.Do(t, "PTTL", key), nil)
+				if got := time.Duration(left) * time.Millisecond; got > want || got < want-5*time.Second {
+					t.Errorf("time to live = %v; want %v", got, want)
+				}
+			}
+			v, w := value("1"), value("2")
+			_, err1 := store.Save(t.Context(), t.Name(), nil, v, time.Minute)
+			wantTTL(time.Minute)
+			_, err2 := store.Save(t.Context(), t.Name(), v, w, 2*time.Minute)
+			wantTTL(2 * time.Minute)
+			_, err3 := store.Load(t.Context(), t.Name(), 3*time.Minute)
+			wantTTL(3 * time.Minute)
+			_, err4 := store.Save(t.Context(), t.Name(), v, value("3"), time.Minute) // a conflict
+			wantTTL(3 * time.Minute)
+			if err := errors.Join(err1, err2, err3); err != nil || err4 != session.ErrConflict {
+				t.Errorf("%v, %v", err, err4)
+			}
+			_, _ = store.Delete(t.Context(), t.Name())
+		}
+	})
+}
+
+// Redis refuses a time to live of 0 ms, which a session has in the last millisecond of its life.
+func TestNoTimeLeft(t *testing.T) {
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		server := miniredis.RunT(t)
+		store := open(t, server.Addr(), options)
+		for _, ttl := range []time.Duration{time.Microsecond, 0, -time.Second} {
+			v, w := value("1"), value("2")
+			_, err1 := store.Save(t.Context(), "1", nil, v, ttl)
+			_, err2 := store.Load(t.Context(), "1", ttl)
+			_, err3 := store.Save(t.Context(), "1", v, w, ttl)
+			if err := errors.Join(err1, err2, err3); err != nil {
+				t.Error(err)
+			}
+			server.FastForward(time.Millisecond)
+			if server.Exists("session:1") {
+				t.Errorf("a session with %v to live is still there", ttl)
+			}
+		}
+	})
+}
+
+func TestKeyOfAnotherTypeIsNotFoundAndLeftAlone(t *testing.T) {
+	real, fake := redistest.Start(t), miniredis.RunT(t)
+	for _, addr := range []string{real.Addr(), fake.Addr()} {
+		eachMode(t, func(t *testing.T, options redisstore.Options) {
+			options.Prefix = rand.Text()
+			store := open(t, addr, options)
+			conn, err := redis.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := conn.Do("HSET", options.Prefix+"1", "field", "kept"); err != nil {
+				t.Fatal(err)
+			}
+			_, load := store.Load(t.Context(), "1", time.Minute)
+			_, create := store.Save(t.Context(), "1", nil, value("1"), time.Minute)
+			_, replace := store.Save(t.Context(), "1", value("1"), value("2"), time.Minute)
+			_, replaceEmpty := store.Save(t.Context(), "1", []byte{}, value("2"), time.Minute)
+			_, remove := store.Delete(t.Context(), "1")
+			for _, err := range []error{load, create, replace, replaceEmpty, remove} {
+				if !errors.Is(err, session.ErrNotFound) || !strings.Contains(err.Error(), "another Redis type") {
+					t.Errorf("error = %v; want ErrNotFound with the reason", err)
+				}
+			}
+			if got, err := redis.String(conn.Do("HGET", options.Prefix+"1", "field")); got != "kept" {
+				t.Errorf("the key now holds %q, %v", got, err)
+			}
+			if keys, _ := redis.Strings(conn.Do("KEYS", "*"+options.Prefix+"*")); len(keys) != 1 {
+				t.Errorf("keys: %q", keys)
+			}
+		})
+	}
+}
+
+// STRLEN of an empty string and of nothing are the same.
+func TestEmptyValueIsNotNothing(t *testing.T) {
+	real, fake := redistest.Start(t), miniredis.RunT(t)
+	for _, addr := range []string{real.Addr(), fake.Addr()} {
+		eachMode(t, func(t *testing.T, options redisstore.Options) {
+			store, id, v := open(t, addr, options), t.Name(), value("1")
+			if _, err := store.Save(t.Context(), id, []byte{}, v, time.Minute); err != session.ErrNotFound {
+				t.Errorf("replacing an empty value where nothing is stored: %v", err)
+			}
+			mustSave(t, store, id, nil, []byte{})
+			wantStored(t, store, id, []byte{})
+			if _, err := store.Save(t.Context(), id, v, value("2"), time.Minute); err != session.ErrConflict {
+				t.Errorf("replacing another value where an empty one is stored: %v", err)
+			}
+			mustSave(t, store, id, []byte{}, v)
+			mustSave(t, store, id, v, []byte{})
+			wantStored(t, store, id, []byte{})
+			_, _ = store.Delete(t.Context(), id)
+		})
+	}
+}
+
+func TestLargeValues(t *testing.T) {
+	server := redistest.Start(t)
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		store := open(t, server.Addr(), options)
+		for _, size := range []int{1 << 20, 10 << 20} {
+			body := strings.Repeat("x", size)
+			v := mustSave(t, store, "1", nil, value(body))
+			w := mustSave(t, store, "1", v, value(body))
+			if got, err := store.Save(t.Context(), "1", v, value(body), time.Minute); err != session.ErrConflict || !bytes.Equal(got, w) {
+				t.Errorf("a stale save of %d bytes: %.50q, %v", size, got, err)
+			}
+			wantStored(t, store, "1", w)
+			if got, err := store.Delete(t.Context(), "1"); err != nil || !bytes.Equal(got, w) {
+				t.Errorf("Delete = %.50q, %v", got, err)
+			}
+		}
+		if keys, _ := redis.Strings(server.Do(t, "KEYS", "*"), nil); len(keys) > 0 {
+			t.Errorf("left behind: %q", keys)
+		}
+	})
+}
+
+func TestScriptFlush(t *testing.T) {
+	server := redistest.Start(t)
+	store := open(t, server.Addr(), redisstore.Options{})
+	v := mustSave(t, store, "1", nil, value("1"))
+	v = mustSave(t, store, "1", v, value("2"))
+	server.Do(t, "SCRIPT", "FLUSH")
+	for _, want := range []string{"SET EVALSHA EVAL", "SET EVALSHA"} {
+		got := strings.Join(server.Commands(t, func() { v = mustSave(t, store, "1", v, value("3")) }), " ")
+		if got != want {
+			t.Errorf("after SCRIPT FLUSH: %s; want %s", got, want)
+		}
+	}
+}
+
+func TestEndedContextSendsNothing(t *testing.T) {
+	server := redistest.Start(t)
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	expired, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		store := open(t, server.Addr(), options)
+		if err := store.Ping(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		for _, ctx := range []context.Context{cancelled, expired} {
+			commands := server.Commands(t, func() {
+				_, load := store.Load(ctx, "1", time.Minute)
+				_, create := store.Save(ctx, "1", nil, value("1"), time.Minute)
+				_, replace := store.Save(ctx, "1", value("1"), value("2"), time.Minute)
+				_, remove := store.Delete(ctx, "1")
+				for _, err := range []error{load, create, replace, remove, store.Ping(ctx)} {
+					if !errors.Is(err, ctx.Err()) || !strings.HasPrefix(err.Error(), "redisstore: ") || strings.Contains(err.Error(), "(") {
+						t.Errorf("error = %v; want %v", err, ctx.Err())
+					}
+				}
+			})
+			if len(commands) > 0 {
+				t.Errorf("commands: %s", commands)
+			}
+		}
+	})
+}
+
+func TestNewPanics(t *testing.T) {
+	dial := func() (redis.Conn, error) { return nil, io.EOF }
+	for _, test := range []struct {
+		name    string
+		pool    *redis.Pool
+		options redisstore.Options
+	}{
+		{"no pool", nil, redisstore.Options{}},
+		{"a pool that cannot dial", &redis.Pool{}, redisstore.Options{}},
+		{"an opening brace", &redis.Pool{Dial: dial}, redisstore.Options{Prefix: "{app:"}},
+		{"a closing brace", &redis.Pool{Dial: dial}, redisstore.Options{Prefix: "app}:"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			defer func() {
+				if text, _ := recover().(string); !strings.HasPrefix(text, "redisstore: ") {
+					t.Errorf("panic = %q", text)
+				}
+			}()
+			redisstore.New(test.pool, test.options)
+		})
+	}
+}

@@ -1,0 +1,425 @@
+// Package storetest tests implementations of [session.Store].
+//
+//	func TestStore(t *testing.T) {
+//		storetest.Run(t, func(t *testing.T) session.Store { return mystore.New(...) })
+//	}
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/sessionkv/session"
+)
+
+// Run tests that the stores that open returns keep every promise of [session.Store]. It calls open once for each of its
+// parallel subtests; the stores may share their data, since every session has a random ID.
+//
+// To test the time to live, Run sleeps for some seconds, unless the store has a method Advance(time.Duration) that makes
+// that time pass for the sessions of this one store.
+func Run(t *testing.T, open func(t *testing.T) session.Store) {
+	for name, test := range map[string]func(suite){
+		"what is not there is not found":                  suite.absent,
+		"a new value is stored":                           suite.create,
+		"a new value does not replace another":            suite.createTwice,
+		"a value replaces the one that it was made from":  suite.replace,
+		"a value does not replace another":                suite.conflict,
+		"a value that is gone does not come back":         suite.gone,
+		"repeating a save succeeds":                       suite.repeat,
+		"values of one revision differ by their length":   suite.length,
+		"values without a revision are compared in whole": suite.withoutRevision,
+		"any bytes are stored":                            suite.bytes,
+		"a large value is stored":                         suite.large,
+		"delete returns the value":                        suite.delete,
+		"sessions are apart":                              suite.apart,
+		"slices are neither kept nor changed":             suite.slices,
+		"a value expires":                                 suite.expire,
+		"a load gives more time to live":                  suite.loadRenews,
+		"a load gives less time to live":                  suite.loadShortens,
+		"a save gives more time to live":                  suite.saveRenews,
+		"a save gives less time to live":                  suite.saveShortens,
+		"no concurrent save is lost":                      suite.concurrentSaves,
+		"one of concurrent new values is stored":          suite.concurrentCreates,
+		"one of concurrent deletes gets the value":        suite.concurrentDeletes,
+		"a delete is not undone by concurrent saves":      suite.deleteAmongSaves,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			test(suite{T: t, Store: open(t), ctx: ctx, id: rand.Text()})
+		})
+	}
+}
+
+const (
+	long  = time.Hour
+	short = time.Second // more than the steps of a test take
+)
+
+// A suite is what a test has: a store, and the ID of a session that is not in it.
+type suite struct {
+	*testing.T
+	session.Store
+	ctx context.Context
+	id  string
+}
+
+// value returns a value that is like those of package session: a new revision, then the body.
+func value(body string) []byte {
+	return fmt.Appendf(nil, `{"_rev":"%s","body":%s}`, rand.Text(), body)
+}
+
+func (s suite) load() ([]byte, error) { return s.Store.Load(s.ctx, s.id, long) }
+func (s suite) save(was, value []byte) ([]byte, error) {
+	return s.Store.Save(s.ctx, s.id, was, value, long)
+}
+func (s suite) remove() ([]byte, error) { return s.Store.Delete(s.ctx, s.id) }
+
+// mustSave saves, and expects success.
+func (s suite) mustSave(was, value []byte) {
+	s.Helper()
+	s.mustSaveFor(was, value, long)
+}
+
+func (s suite) mustSaveFor(was, value []byte, ttl time.Duration) {
+	s.Helper()
+	current, err := s.Save(s.ctx, s.id, was, value, ttl)
+	if err != nil {
+		s.Fatalf("Save = %.100q, %v; want success", current, err)
+	}
+}
+
+// want checks that a call returned this value and this error.
+func (s suite) want(value []byte, err error) func(got []byte, gotErr error) {
+	return func(got []byte, gotErr error) {
+		s.Helper()
+		if !bytes.Equal(got, value) || !errors.Is(gotErr, err) {
+			s.Fatalf("got %.100q, %v; want %.100q, %v", got, gotErr, value, err)
+		}
+	}
+}
+
+// wantStored checks what is stored.
+func (s suite) wantStored(value []byte) {
+	s.Helper()
+	s.want(value, nil)(s.load())
+}
+
+// wantNothing checks that nothing is stored.
+func (s suite) wantNothing() {
+	s.Helper()
+	s.want(nil, session.ErrNotFound)(s.load())
+}
+
+// advance makes time pass.
+func (s suite) advance(d time.Duration) {
+	if store, ok := s.Store.(interface{ Advance(time.Duration) }); ok {
+		store.Advance(d)
+		return
+	}
+	time.Sleep(d)
+}
+
+func (s suite) absent() {
+	s.wantNothing()
+	s.want(nil, session.ErrNotFound)(s.remove())
+	s.want(nil, session.ErrNotFound)(s.save(value("1"), value("2")))
+	s.wantNothing()
+}
+
+func (s suite) create() {
+	v := value("1")
+	s.mustSave(nil, v)
+	s.wantStored(v)
+}
+
+func (s suite) createTwice() {
+	first := value("1")
+	s.mustSave(nil, first)
+	s.want(first, session.ErrConflict)(s.save(nil, value("2")))
+	s.wantStored(first)
+}
+
+func (s suite) replace() {
+	was := value("0")
+	s.mustSave(nil, was)
+	for i := range 5 {
+		next := value(strings.Repeat("1", 1+i))
+		s.mustSave(was, next)
+		s.wantStored(next)
+		was = next
+	}
+}
+
+func (s suite) conflict() {
+	first, second := value("1"), value("2")
+	s.mustSave(nil, first)
+	s.mustSave(first, second)
+	for _, v := range [][]byte{value("3"), value("3333")} {
+		s.want(second, session.ErrConflict)(s.save(first, v))
+		s.wantStored(second)
+	}
+}
+
+func (s suite) gone() {
+	v := value("1")
+	s.mustSave(nil, v)
+	s.want(v, nil)(s.remove())
+	s.want(nil, session.ErrNotFound)(s.save(v, value("2")))
+	s.wantNothing()
+}
+
+func (s suite) repeat() {
+	first, second := value("1"), value("22")
+	for range 3 {
+		s.mustSave(nil, first)
+		s.wantStored(first)
+	}
+	for range 3 {
+		s.mustSave(first, second)
+		s.wantStored(second)
+	}
+	s.want(second, session.ErrConflict)(s.save(nil, first))
+}
+
+func (s suite) length() {
+	stored := []byte(`{"_rev":"one","n":1}`)
+	longer := []byte(`{"_rev":"one","n":10}`) // as after an edit by hand
+	s.mustSave(nil, longer)
+	s.want(longer, session.ErrConflict)(s.save(stored, value("2")))
+	s.wantStored(longer)
+	s.mustSave(longer, stored)
+	s.wantStored(stored)
+}
+
+func (s suite) withoutRevision() {
+	for _, format := range []string{
+		`{"n":%s}`, `{"n":%s,"_rev":"one"}`, `{"_rev":1,"n":%s}`, `{"_rev":"","n":%s}`, `{ "_rev":"one","n":%s}`,
+		`{"_rev":"a\"b","n":%s}`, `{"_rev":"%s`, `[%s]`, `%s`,
+	} {
+		s.id = rand.Text()
+		one, two, three := fmt.Appendf(nil, format, "1"), fmt.Appendf(nil, format, "2"), fmt.Appendf(nil, format, "3")
+		s.mustSave(nil, one)
+		s.mustSave(one, two)
+		s.mustSave(one, two) // a repeat
+		s.want(two, session.ErrConflict)(s.save(one, three))
+		s.want(two, session.ErrConflict)(s.save(one, value("4")))
+		next := value("5")
+		s.mustSave(two, next)
+		s.mustSave(next, three)
+		s.wantStored(three)
+	}
+}
+
+func (s suite) bytes() {
+	var all []byte
+	for b := range 256 {
+		all = append(all, byte(b), '\r', '\n')
+	}
+	was := append(value("1"), all...)
+	s.mustSave(nil, was)
+	s.wantStored(was)
+	next := append(value("2"), all...)
+	s.mustSave(was, next)
+	s.wantStored(next)
+	s.mustSave(next, all)
+	s.mustSave(all, was)
+	s.want(was, nil)(s.remove())
+}
+
+func (s suite) large() {
+	body := `"` + strings.Repeat("x", 1<<20) + `"`
+	first, second, third := value(body), value(body), value(body)
+	s.mustSave(nil, first)
+	s.mustSave(first, second)
+	s.wantStored(second)
+	s.want(second, session.ErrConflict)(s.save(first, third))
+	s.want(second, nil)(s.remove())
+}
+
+func (s suite) delete() {
+	v := value("1")
+	s.mustSave(nil, v)
+	s.want(v, nil)(s.remove())
+	s.want(nil, session.ErrNotFound)(s.remove())
+	s.wantNothing()
+	s.mustSave(nil, v)
+	s.wantStored(v)
+}
+
+func (s suite) apart() {
+	mine, other := value("1"), value("2")
+	s.mustSave(nil, mine)
+	second := s
+	second.id = s.id + "2"
+	second.mustSave(nil, other)
+	second.want(other, nil)(second.remove())
+	s.wantStored(mine)
+}
+
+func (s suite) slices() {
+	was, next := value("1"), value("2")
+	wasCopy, nextCopy := bytes.Clone(was), bytes.Clone(next)
+	s.mustSave(nil, was)
+	s.mustSave(was, next)
+	if !bytes.Equal(was, wasCopy) || !bytes.Equal(next, nextCopy) {
+		s.Fatal("Save changed a slice that it was given")
+	}
+	clear(next)
+	got, err := s.load()
+	s.want(nextCopy, nil)(got, err)
+	clear(got)
+	s.wantStored(nextCopy)
+	got, err = s.save(wasCopy, value("3"))
+	s.want(nextCopy, session.ErrConflict)(got, err)
+	clear(got)
+	s.wantStored(nextCopy)
+}
+
+func (s suite) expire() {
+	v := value("1")
+	s.mustSaveFor(nil, v, short)
+	s.advance(short + short/2)
+	s.want(nil, session.ErrNotFound)(s.save(v, value("2")))
+	s.want(nil, session.ErrNotFound)(s.remove())
+	s.wantNothing()
+	s.mustSave(nil, value("3"))
+}
+
+func (s suite) loadRenews() {
+	v := value("1")
+	s.mustSaveFor(nil, v, short)
+	s.wantStored(v)
+	s.advance(short + short/2)
+	s.wantStored(v)
+}
+
+func (s suite) loadShortens() {
+	v := value("1")
+	s.mustSave(nil, v)
+	s.want(v, nil)(s.Load(s.ctx, s.id, short))
+	s.advance(short + short/2)
+	s.wantNothing()
+}
+
+func (s suite) saveRenews() {
+	was, v := value("1"), value("2")
+	s.mustSaveFor(nil, was, short)
+	s.mustSave(was, v)
+	s.advance(short + short/2)
+	s.wantStored(v)
+}
+
+func (s suite) saveShortens() {
+	was, v := value("1"), value("2")
+	s.mustSave(nil, was)
+	s.mustSaveFor(was, v, short)
+	s.advance(short + short/2)
+	s.wantNothing()
+}
+
+// crowd is how many goroutines the tests of concurrency have.
+const crowd = 50
+
+// together runs fn in many goroutines and waits for them.
+func together(fn func(i int)) {
+	var group sync.WaitGroup
+	for i := range crowd {
+		group.Go(func() { fn(i) })
+	}
+	group.Wait()
+}
+
+// increment adds 1 to the number in the body.
+func (s suite) increment() error {
+	was, err := s.load()
+	if err != nil {
+		return err
+	}
+	for {
+		_, body, _ := bytes.Cut(was, []byte(`"body":`))
+		n, err := strconv.Atoi(string(bytes.TrimSuffix(body, []byte("}"))))
+		if err != nil {
+			return err
+		}
+		current, err := s.save(was, value(strconv.Itoa(n+1)))
+		if !errors.Is(err, session.ErrConflict) {
+			return err
+		}
+		was = current
+	}
+}
+
+func (s suite) concurrentSaves() {
+	s.mustSave(nil, value("0"))
+	together(func(int) {
+		if err := s.increment(); err != nil {
+			s.Error(err)
+		}
+	})
+	got, err := s.load()
+	if want := fmt.Sprintf(`"body":%d}`, crowd); err != nil || !bytes.HasSuffix(got, []byte(want)) {
+		s.Fatalf("after %d increments: %s, %v", crowd, got, err)
+	}
+}
+
+func (s suite) concurrentCreates() {
+	var winner atomic.Pointer[[]byte]
+	together(func(i int) {
+		v := value(fmt.Sprint(i))
+		_, err := s.save(nil, v)
+		if err == nil && !winner.CompareAndSwap(nil, &v) {
+			s.Error("two new values were stored")
+		}
+		if err != nil && !errors.Is(err, session.ErrConflict) {
+			s.Error(err)
+		}
+	})
+	if winner.Load() == nil {
+		s.Fatal("no new value was stored")
+	}
+	s.wantStored(*winner.Load())
+}
+
+func (s suite) concurrentDeletes() {
+	v := value("1")
+	s.mustSave(nil, v)
+	var got atomic.Int32
+	together(func(int) {
+		value, err := s.remove()
+		if err == nil && bytes.Equal(value, v) {
+			got.Add(1)
+		} else if !errors.Is(err, session.ErrNotFound) {
+			s.Errorf("Delete = %q, %v", value, err)
+		}
+	})
+	if got.Load() != 1 {
+		s.Fatalf("%d deletes got the value; want 1", got.Load())
+	}
+}
+
+func (s suite) deleteAmongSaves() {
+	s.mustSave(nil, value("0"))
+	together(func(i int) {
+		was, err := s.load()
+		if err == nil && i == crowd/2 {
+			_, err = s.remove()
+		} else if err == nil {
+			_, err = s.save(was, value("1"))
+		}
+		if err != nil && !errors.Is(err, session.ErrConflict) && !errors.Is(err, session.ErrNotFound) {
+			s.Error(err)
+		}
+	})
+	s.wantNothing()
+}

@@ -1,0 +1,174 @@
+package redisstore
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+)
+
+// Open returns a Store on the Redis that url names:
+//
+//	redis://[user:password@]host[:port][/database]    also valkey://
+//	rediss://[user:password@]host[:port][/database]   TLS; also valkeys://
+//	unix://[user:password@]/path/to/socket[?db=database]
+//	host:port
+//
+// The host defaults to localhost, the port to 6379, the database to 0. redis://:password@host gives a password without a
+// user, and so does redis://word@host, as in redis-cli. Special characters in a password are percent-encoded. Anything
+// else in the URL is an error, which never holds any part of it.
+//
+// Open does not connect; [Store.Ping] does. The pool keeps up to 64 idle connections, each for 4 minutes, and opens as
+// many as there are concurrent calls. A connection is made, with its TLS handshake, within 1 second, a request written
+// within 1 second, and its reply read before the context's deadline. TCP keep-alive is 30 seconds. For anything else, use
+// [New]. The caller closes the Store.
+func Open(url string) (*Store, error) {
+	t, err := parse(url)
+	if err != nil {
+		return nil, err
+	}
+	return New(&redis.Pool{DialContext: t.dial, MaxIdle: 64, IdleTimeout: 4 * time.Minute}, Options{}), nil
+}
+
+// A target is what a URL says.
+type target struct {
+	network, address string
+	tls              *tls.Config
+	user, password   string
+	database         int
+}
+
+// dial opens a connection. The timeouts of the net.Dialer hold for the TLS handshake too, where redigo's ignore ctx.
+func (t target) dial(ctx context.Context) (redis.Conn, error) {
+	tcp := &net.Dialer{Timeout: time.Second, KeepAlive: 30 * time.Second}
+	open := tcp.DialContext
+	if t.tls != nil {
+		open = (&tls.Dialer{NetDialer: tcp, Config: t.tls}).DialContext
+	}
+	return redis.DialContext(ctx, t.network, t.address,
+		redis.DialContextFunc(open),
+		redis.DialReadTimeout(time.Second),
+		redis.DialWriteTimeout(time.Second),
+		redis.DialUsername(t.user),
+		redis.DialPassword(t.password),
+		redis.DialDatabase(t.database))
+}
+
+// The errors of Open. They are constant because a URL that does not parse may show its password in any of its parts:
+// in redis://:pa/ss@host it is in the path.
+var (
+	errForm = errors.New("redisstore: not a Redis URL: want redis://[user:password@]host[:port][/database], " +
+		"rediss:// for TLS, unix:///path/to/socket[?db=database], or host:port; " +
+		"percent-encode special characters in the password")
+	errScheme   = errors.New("redisstore: unknown URL scheme: use redis://, rediss:// (TLS), valkey://, valkeys:// or unix://")
+	errPassword = errors.New("redisstore: the URL has an empty password: is a variable unset?")
+	errHost     = errors.New("redisstore: the URL's host or port is wrong: want host, host:port or [IPv6]:port, " +
+		"and percent-encode special characters in the password")
+	errDatabase = errors.New("redisstore: the URL's path is not the number of a database, as in redis://host:6379/2; " +
+		"percent-encode special characters in the password")
+	errQuery = errors.New("redisstore: the URL has a query or a fragment: the database is in the path, as in " +
+		"redis://host:6379/2, other settings need New; percent-encode special characters in the password")
+	errSocket = errors.New("redisstore: want unix:///path/to/socket, with ?db=2 for a database other than 0 and nothing else")
+)
+
+// parse takes a URL apart.
+func parse(raw string) (target, error) {
+	if !strings.Contains(raw, "://") {
+		return parseAddress(raw)
+	}
+	u, err := url.Parse(raw)
+	if err != nil || u.Opaque != "" {
+		return target{}, errForm
+	}
+	t := target{network: "tcp"}
+	if err := t.setUser(u.User); err != nil {
+		return target{}, err
+	}
+	switch u.Scheme {
+	case "unix":
+		err = t.setSocket(u, raw)
+	case "redis", "valkey":
+		err = t.setServer(u, raw)
+	case "rediss", "valkeys":
+		err = t.setServer(u, raw)
+		t.tls = &tls.Config{ServerName: u.Hostname()}
+	default:
+		err = errScheme
+	}
+	return t, err
+}
+
+// parseAddress takes a bare host:port as the URL that it abbreviates.
+func parseAddress(address string) (target, error) {
+	if _, _, err := net.SplitHostPort(address); err != nil || strings.ContainsAny(address, "@/?#%") {
+		return target{}, errForm
+	}
+	return parse("redis://" + address)
+}
+
+// setUser sets the user and the password. A single word is a password.
+func (t *target) setUser(u *url.Userinfo) error {
+	if u == nil {
+		return nil
+	}
+	password, ok := u.Password()
+	t.user, t.password = u.Username(), password
+	if !ok {
+		t.user, t.password = "", u.Username()
+	}
+	if t.password == "" {
+		return errPassword
+	}
+	return nil
+}
+
+// setServer sets the address and the database of a redis URL.
+func (t *target) setServer(u *url.URL, raw string) (err error) {
+	host, port := cmp.Or(u.Hostname(), "localhost"), cmp.Or(u.Port(), "6379")
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 || strings.Contains(host, ":") && u.Host[0] != '[' {
+		return errHost
+	}
+	if u.RawQuery != "" || strings.ContainsAny(raw, "?#") {
+		return errQuery
+	}
+	t.address = net.JoinHostPort(host, port)
+	if database := strings.TrimPrefix(u.Path, "/"); database != "" {
+		t.database, err = parseDatabase(database)
+	}
+	return err
+}
+
+// setSocket sets the path and the database of a unix URL.
+func (t *target) setSocket(u *url.URL, raw string) error {
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil || strings.Contains(raw, "#") || u.Host != "" || strings.HasSuffix(u.Path, "/") || u.Path == "" {
+		return errSocket
+	}
+	t.network, t.address = "unix", u.Path
+	if databases, ok := query["db"]; ok {
+		delete(query, "db")
+		if t.database, err = parseDatabase(strings.Join(databases, ",")); err != nil {
+			return errSocket
+		}
+	}
+	if len(query) > 0 {
+		return errSocket
+	}
+	return nil
+}
+
+// parseDatabase takes the decimal number of a database.
+func parseDatabase(s string) (int, error) {
+	n, err := strconv.ParseUint(s, 10, 31)
+	if err != nil {
+		return 0, errDatabase
+	}
+	return int(n), nil
+}
