@@ -1,7 +1,6 @@
 package session_test
 
 import (
-	"errors"
 	"fmt"
 	"log"
 	"net/http"
@@ -116,7 +115,11 @@ func ExampleSession_Renew() {
 			http.Error(w, "session unavailable", http.StatusServiceUnavailable)
 			return
 		}
-		if err := errors.Join(s.Renew(), user.Set(s, "alice")); err != nil {
+		if err := s.Renew(); err != nil {
+			http.Error(w, "not signed in", http.StatusInternalServerError)
+			return
+		}
+		if err := user.Set(s, "alice"); err != nil {
 			http.Error(w, "not signed in", http.StatusInternalServerError)
 			return
 		}

@@ -163,21 +163,22 @@ func TestLostReplies(t *testing.T) {
 	manager := newManager(t, session.Config{Store: b.store})
 	direct := newManager(t, session.Config{Store: newBackend(t, server.Addr()).store})
 	works := map[string]struct {
-		do   func(s *session.Session)
-		want string
+		do      func(s *session.Session)
+		replies int // that pass before one is lost
+		want    string
 	}{
-		"update":  {func(s *session.Session) { _ = visits.Update(s, func(n int) int { return n + 1 }) }, `{"visits":2}`},
-		"set":     {func(s *session.Session) { _ = s.Set("x", 1) }, `{"visits":1,"x":1}`},
-		"reading": {func(s *session.Session) {}, `{"visits":1}`},
+		"update, before the script": {func(s *session.Session) { _ = visits.Update(s, func(n int) int { return n + 1 }) }, 0, `{"visits":2}`},
+		"update, after the script":  {func(s *session.Session) { _ = visits.Update(s, func(n int) int { return n + 1 }) }, 1, `{"visits":2}`},
+		"set":                       {func(s *session.Session) { _ = s.Set("x", 1) }, 1, `{"visits":1,"x":1}`},
 	}
 	for name, work := range works {
 		t.Run(name, func(t *testing.T) {
 			cookies, _ := begin(t, direct, map[string]any{"visits": 1})
 			response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				work.do(s)
-				proxy.DropReplies(1)
+				proxy.DropReplies(work.replies, 1)
 			})
-			proxy.DropReplies(0)
+			proxy.DropReplies(0, 0)
 			if response.StatusCode != 200 {
 				t.Errorf("status %d", response.StatusCode)
 			}
@@ -186,12 +187,19 @@ func TestLostReplies(t *testing.T) {
 			}
 		})
 	}
+	t.Run("loading", func(t *testing.T) {
+		cookies, _ := begin(t, direct, map[string]any{"visits": 1})
+		proxy.DropReplies(0, 1)
+		if got := values(t, manager, cookies); got != `{"visits":1}` {
+			t.Errorf("got %s", got)
+		}
+	})
 	t.Run("a new session", func(t *testing.T) {
 		response := request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			_ = visits.Set(s, 1)
-			proxy.DropReplies(1)
+			proxy.DropReplies(0, 1)
 		})
-		proxy.DropReplies(0)
+		proxy.DropReplies(0, 0)
 		if got := values(t, direct, response.Cookies()); response.StatusCode != 200 || got != `{"visits":1}` {
 			t.Errorf("status %d, got %s", response.StatusCode, got)
 		}
@@ -200,9 +208,9 @@ func TestLostReplies(t *testing.T) {
 		cookies, _ := begin(t, direct, map[string]any{"visits": 1})
 		response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			s.Destroy()
-			proxy.DropReplies(1)
+			proxy.DropReplies(0, 1)
 		})
-		proxy.DropReplies(0)
+		proxy.DropReplies(0, 0)
 		if response.StatusCode != 503 || values(t, direct, cookies) != "{}" {
 			t.Errorf("status %d: whether the session is deleted is unknown to the node, and it is", response.StatusCode)
 		}

@@ -34,7 +34,7 @@ func (k Key[T]) Set(s *Session, value T) error { return s.Set(string(k), value) 
 
 // Update replaces the value of the key by fn of it; fn gets the zero T if there is none. If another request saves the
 // session first, fn is called again with the newer value: of n simultaneous updates none is lost. So fn must depend on its
-// argument alone, and must not use the Session.
+// argument alone, which it may change in place, and must not use the Session.
 //
 // It returns an error, and changes nothing, if what is stored is not a T; and the errors of [Session.Set].
 func (k Key[T]) Update(s *Session, fn func(T) T) error {
@@ -54,7 +54,8 @@ func (k Key[T]) Update(s *Session, fn func(T) T) error {
 	})
 }
 
-// Pop returns the value of the key as Get does, and deletes it: for messages that are shown once.
+// Pop returns the value of the key as Get does, and deletes it: for messages that are shown once. Two requests at the same
+// time may both get it.
 func (k Key[T]) Pop(s *Session) (T, bool) {
 	value, ok := k.Get(s)
 	k.Delete(s)

@@ -168,7 +168,8 @@ func snapshot(h http.Header) http.Header {
 // Session. Without a cookie that leads to a living session, the Session is empty, and the first Set creates one.
 //
 // An error means that it is not known whether there is a session: the answer is an error page, not the page of a visitor who
-// is not signed in. A failed Load is not tried again in the same request, unless it failed because ctx had ended.
+// is not signed in. A failed Load is not tried again in the same request, unless it failed because ctx had ended, as that
+// of a request does when its client hangs up.
 func Load(ctx context.Context) (*Session, error) {
 	s, ok := ctx.Value(contextKey{}).(*Session)
 	if !ok {

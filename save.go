@@ -92,8 +92,12 @@ func (s *Session) saveLate() {
 // saveForResponse saves if there is something to save. That the session has ended is no failure: its response goes on
 // without a cookie.
 func (s *Session) saveForResponse() error {
-	if s.closed != nil || s.doomed == "" && s.unchanged() {
+	if s.closed != nil {
 		return s.closed
+	}
+	if s.doomed == "" && s.unchanged() {
+		s.changes = nil
+		return nil
 	}
 	ctx, cancel := s.manager.bound(s.request.Context())
 	defer cancel()
@@ -260,8 +264,9 @@ func (s *Session) replace(ctx context.Context, value []byte) (current []byte, er
 	return current, err
 }
 
-// move stores the session under a new ID and deletes the old one, in this order: a failure must not lose it. If the old one
-// was changed meanwhile, the changes of this request are made again on that value.
+// move stores the session under a new ID and deletes the old one, in this order, so that a failure does not lose it. If the
+// old one was changed meanwhile, the changes of this request are made again on that value; if they cannot be, the session
+// ends, for to put the old one back could undo a Destroy that came in between.
 func (s *Session) move(ctx context.Context) error {
 	next, err := s.encode()
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 )
 
 // A Session is what one request sees of its session: the values that the store had when the request loaded it, and the
-// request's own changes. [Load] returns it. Changes are saved before the response leaves, so a handler need not call Save.
+// request's own changes. [Load] returns it. Changes are saved before the response leaves, so a handler need not call Save;
+// they are saved whatever the response says, also an error page. Only a panic drops them.
 //
 // The values belong to string keys. They are kept as JSON, so that a number of any size stays exact, and a value that
 // nobody touches is written back byte for byte. Keys that begin with an underscore are reserved: the Session does not show
@@ -50,6 +51,7 @@ type Session struct {
 	issued   *credential   // the cookie that the response has to set
 	cleared  bool          // the response has to clear the cookie
 	sent     bool          // the headers have left
+	barred   error         // why nothing can be set any more, unless by Destroy first
 	closed   error         // why nothing can be changed any more
 }
 
@@ -195,7 +197,10 @@ func (s *Session) MarshalJSON() ([]byte, error) {
 
 // Renew gives the session a new token, ID and Lifetime, and keeps its values. The old ones end when this is saved. Call it
 // at every change of privilege, above all when somebody signs in: OWASP ASVS 5.0, 7.2.4. It does nothing if there is no
-// session. It returns ErrHeaderSent, ErrNotFound if the session has ended, or that the handler has returned.
+// session.
+//
+// It returns ErrHeaderSent, ErrNotFound if the session has ended, or that the handler has returned. After ErrHeaderSent the
+// request can set nothing any more: what belongs to the new privilege must not go to the old token.
 func (s *Session) Renew() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -203,7 +208,8 @@ func (s *Session) Renew() error {
 		return err
 	}
 	if s.sent {
-		return ErrHeaderSent
+		s.barred = ErrHeaderSent
+		return s.barred
 	}
 	s.renewed = s.stored.exists()
 	return nil
@@ -222,7 +228,7 @@ func (s *Session) Destroy() {
 		s.doomed = s.id
 	}
 	s.forget()
-	s.ended = false
+	s.ended, s.barred = false, nil
 }
 
 // forget makes the session an empty one that is not stored.
@@ -292,7 +298,7 @@ func (s *Session) changeable() error {
 	if s.ended {
 		return ErrNotFound
 	}
-	return nil
+	return s.barred
 }
 
 func (s *Session) logIgnored(method string) {

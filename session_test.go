@@ -509,6 +509,25 @@ func TestChangesAfterTheHeadersLeft(t *testing.T) {
 	}
 }
 
+// What belongs to a privilege must not go to the old token because a handler overlooked the error of Renew.
+func TestNothingIsSetAfterARenewThatCameTooLate(t *testing.T) {
+	b, _ := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store})
+	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		w.WriteHeader(200)
+		if err := s.Renew(); !errors.Is(err, session.ErrHeaderSent) {
+			t.Errorf("Renew: %v", err)
+		}
+		if err := user.Set(s, "alice"); !errors.Is(err, session.ErrHeaderSent) {
+			t.Errorf("Set: %v", err)
+		}
+	})
+	if got := values(t, manager, cookies); got != `{"n":1}` {
+		t.Errorf("got %s", got)
+	}
+}
+
 func TestLateSaveThatFailsIsLogged(t *testing.T) {
 	b, _ := miniRedis(t)
 	store := &faultyStore{Store: b.store}

@@ -1,0 +1,179 @@
+package session_test
+
+import (
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/sessionkv/session"
+)
+
+var idForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+
+// liveToken is a token with a deadline in the far future, and the ID that it leads to.
+func liveToken() (token, id string) {
+	token = "AP" + strings.Repeat("A", 40) + "A"
+	return token, uuid.NewHash(sha256.New(), uuid.Nil, []byte(token), 8).String()
+}
+
+// FuzzCookieHeader sends any bytes as cookies to a handler that reads and writes its session. It is never answered with an error, and the
+// store is never asked for anything but a well-formed ID.
+func FuzzCookieHeader(f *testing.F) {
+	token, id := liveToken()
+	for _, header := range []string{
+		"", "__Host-session=" + token, "__Host-session=" + token + "; __Host-session=junk", "__Host-session=\"" + token + "\"",
+		"__Host-session= " + token, "__Host-session=" + token + "=", "__host-session=" + token, "$Version=1; __Host-session=" + token,
+		"__Host-session=" + strings.Repeat("A", 70000), strings.Repeat("a=b; ", 3001) + "__Host-session=" + token,
+		"__Host-session=" + token + "\r\nX: y", "__Host-session=" + token + "\x00", "\u2000__Host-session=" + token, "=__Host-session=" + token,
+		"__Host-session=" + strings.Repeat("-", 43), "__Host-session=;;;=;", "__Host-session=AP" + strings.Repeat("A", 40) + "B",
+	} {
+		f.Add(header)
+	}
+	f.Fuzz(func(t *testing.T, header string) {
+		store := newMemStore()
+		store.put(id, []byte(`{"n":1}`), time.Hour)
+		manager := newManager(t, session.Config{Store: store})
+		r := httptest.NewRequest("GET", "/", nil)
+		r.Header["Cookie"] = []string{header}
+		w := httptest.NewRecorder()
+		manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := load(t, r)
+			if s.ID() != "" && s.ID() != id {
+				t.Errorf("ID %q", s.ID())
+			}
+			if err := visits.Update(s, func(n int) int { return n + 1 }); err != nil {
+				t.Error(err)
+			}
+		})).ServeHTTP(w, r)
+		if w.Code != 200 || len(w.Header()["Set-Cookie"]) > 1 {
+			t.Errorf("status %d, headers %v", w.Code, w.Header())
+		}
+		for id := range store.asked {
+			if !idForm.MatchString(id) {
+				t.Errorf("the store was asked for %q", id)
+			}
+		}
+	})
+}
+
+// FuzzStoredValue puts any bytes under the key of a session. The request is never answered with an error; what is no JSON object is left
+// alone, and what is one keeps its members.
+func FuzzStoredValue(f *testing.F) {
+	for _, value := range []string{
+		"", "{}", "null", "[]", `{"n":1}`, `{"_rev":"abc","n":1}`, `{"_rev":1}`, `{"n":"text"}`, `{"n":1e400}`, `{"a":"\ud800","n":9007199254740993}`,
+		`{"n":1,"n":2}`, `{"\u006e":1}`, ` { "n" : 1 } `, `{"n":1}x`, `{"n":`, "\xff", `{"` + strings.Repeat("a", 200) + `":0}`, strings.Repeat(`{"a":`, 10001),
+	} {
+		f.Add([]byte(value))
+	}
+	token, id := liveToken()
+	cookie := &http.Cookie{Name: "__Host-session", Value: token}
+	f.Fuzz(func(t *testing.T, value []byte) {
+		store := newMemStore()
+		store.put(id, value, time.Hour)
+		manager := newManager(t, session.Config{Store: store, Logger: new(logs).logger(), MaxBytes: 1 << 30})
+		response := request(t, manager, []*http.Cookie{cookie}, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			if text, err := json.Marshal(s); err != nil || !json.Valid(text) {
+				t.Errorf("MarshalJSON: %s, %v", text, err)
+			}
+			s.Keys()
+			visits.Get(s)
+			if err := s.Set("new", "value"); err != nil {
+				t.Error(err)
+			}
+		})
+		if response.StatusCode != 200 {
+			t.Errorf("status %d", response.StatusCode)
+		}
+		var before, after map[string]json.RawMessage
+		if json.Unmarshal(value, &before) != nil || before == nil {
+			if got := string(store.entries[id].value); got != string(value) {
+				t.Errorf("%q became %q", value, got)
+			}
+			return
+		}
+		if err := json.Unmarshal(store.entries[id].value, &after); err != nil {
+			t.Fatalf("%q became %q: %v", value, store.entries[id].value, err)
+		}
+		for name, text := range before {
+			if name != "_rev" && name != "new" && string(after[name]) != string(text) {
+				t.Errorf("member %q: %s became %s", name, text, after[name])
+			}
+		}
+		if string(after["new"]) != `"value"` {
+			t.Errorf("stored %s", store.entries[id].value)
+		}
+	})
+}
+
+// FuzzOperations runs any sequence of calls on a session, in two requests that may overlap. None panics, none is answered with an error, and
+// what is stored in the end is a JSON object.
+func FuzzOperations(f *testing.F) {
+	f.Add([]byte("sudcrDwSg"), "key", "value")
+	f.Add([]byte("sSrSDSsw"), "_key", "\x00")
+	f.Add([]byte("oswoudDo"), "\xff", "<a>")
+	f.Add([]byte("rsowcsSDrs"), "", "\"")
+	f.Fuzz(func(t *testing.T, operations []byte, key, value string) {
+		store := newMemStore()
+		manager := newManager(t, session.Config{Store: store})
+		cookies, _ := begin(t, manager, map[string]any{"n": 1})
+		response := request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+			for i, operation := range operations[:min(len(operations), 100)] {
+				operate(t, manager, cookies, w, r, s, operation, key, value, i)
+			}
+		})
+		if response.StatusCode != 200 || len(response.Header["Set-Cookie"]) > 1 {
+			t.Errorf("status %d, headers %v", response.StatusCode, response.Header)
+		}
+		for id, entry := range store.entries {
+			if !idForm.MatchString(id) || !json.Valid(entry.value) || !strings.HasPrefix(string(entry.value), `{"_rev":"`) {
+				t.Errorf("%q holds %q", id, entry.value)
+			}
+		}
+	})
+}
+
+func operate(t *testing.T, manager *session.Manager, cookies []*http.Cookie, w http.ResponseWriter, r *http.Request, s *session.Session, operation byte, key, value string, i int) {
+	switch operation {
+	case 's':
+		_ = s.Set(key, value)
+	case 'u':
+		_ = session.Key[string](key).Update(s, func(old string) string { return old + value })
+	case 'p':
+		session.Key[string](key).Pop(s)
+	case 'd':
+		s.Delete(key, "n")
+	case 'c':
+		s.Clear()
+	case 'r':
+		_ = s.Renew()
+	case 'D':
+		s.Destroy()
+	case 'w':
+		if i%2 == 0 {
+			w.WriteHeader(http.StatusOK)
+		} else {
+			_, _ = w.Write([]byte("x"))
+		}
+	case 'S':
+		if err := s.Save(r.Context()); err != nil && !errors.Is(err, session.ErrNotFound) {
+			t.Errorf("Save: %v", err)
+		}
+	case 'o':
+		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) {
+			_ = other.Set("other", i)
+		})
+	case 'x':
+		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) { other.Destroy() })
+	default:
+		_ = s.Decode(key, &value)
+		s.Keys()
+	}
+}
