@@ -59,9 +59,9 @@ type Options struct {
 // Errors say what failed and what to do, and hold neither a password nor a session's values. Other than
 // [session.ErrNotFound] and [session.ErrConflict], they wrap what redigo or the server said.
 type Store struct {
-	pool      *redis.Pool
-	prefix    string
-	noScripts bool
+	client  Client
+	watcher *pool // for NoScripts, else nil
+	prefix  string
 }
 
 // New returns a Store on the caller's own pool, for what [Open] cannot express: another CA, other limits, Sentinel.
@@ -77,13 +77,35 @@ func New(pool *redis.Pool, options Options) *Store {
 	if pool == nil || pool.Dial == nil && pool.DialContext == nil {
 		panic("redisstore: New needs a pool with Dial or DialContext")
 	}
+	client := newPool(pool)
+	store := newStore(client, options)
+	if options.NoScripts {
+		store.watcher = client
+	}
+	return store
+}
+
+// NewWithClient returns a Store on a Client, for other libraries of Redis than redigo. [Store.Close] closes the client.
+//
+// It panics if client is nil, if the Prefix contains a brace, or if NoScripts is set: a Client has no WATCH.
+func NewWithClient(client Client, options Options) *Store {
+	if client == nil {
+		panic("redisstore: NewWithClient needs a Client")
+	}
+	if options.NoScripts {
+		panic("redisstore: Options.NoScripts needs a Store made by Open or New")
+	}
+	return newStore(client, options)
+}
+
+func newStore(client Client, options Options) *Store {
 	if strings.ContainsAny(options.Prefix, "{}") {
 		panic(fmt.Sprintf("redisstore: Options.Prefix %q must not contain a brace", options.Prefix))
 	}
 	if options.Prefix == "" {
 		options.Prefix = defaultPrefix
 	}
-	return &Store{pool: pool, prefix: options.Prefix, noScripts: options.NoScripts}
+	return &Store{client: client, prefix: options.Prefix}
 }
 
 // Ping reports whether Redis can be reached and would serve a session. It sends what every request sends, a GETEX (of
@@ -97,10 +119,10 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the pool, also one that was given to New. Call it when no other method is running any more; every later
+// Close closes the pool or client, also one that was given to New or NewWithClient. Call it when no other method is running any more; every later
 // call fails.
 func (s *Store) Close() error {
-	return s.pool.Close()
+	return s.client.Close()
 }
 
 // Load implements [session.Store] with one GETEX.

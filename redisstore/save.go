@@ -92,7 +92,7 @@ var replaceHash = fmt.Sprintf("%x", sha1.Sum([]byte(replaceScript)))
 // replace stores a value in the place of another.
 func (s *Store) replace(ctx context.Context, c change) ([]byte, error) {
 	put := s.stage
-	if s.noScripts {
+	if s.watcher != nil {
 		put = s.swap
 	}
 	answer, lost, err := put(ctx, c)
@@ -123,7 +123,7 @@ func (s *Store) stage(ctx context.Context, c change) (answer any, lost, err erro
 	staged := "{" + c.key + "}:" + string(rev)
 	script := []any{replaceHash, 2, c.key, staged, len(c.was), wasHead, len(c.value), newHead, c.ttl}
 
-	replies, lost, err := s.run(ctx, cmd("SET", staged, c.value, "PX", stagedTTL), cmd("EVALSHA", script...))
+	replies, lost, err := s.client.Do(ctx, c.key, cmd("SET", staged, c.value, "PX", stagedTTL), cmd("EVALSHA", script...))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -134,13 +134,19 @@ func (s *Store) stage(ctx context.Context, c change) (answer any, lost, err erro
 		return replies[1], lost, err
 	}
 	script[0] = replaceScript
-	answer, again, err := s.one(ctx, "EVAL", script...)
-	return answer, cmp.Or(lost, again), err
+	replies, again, err := s.client.Do(ctx, c.key, cmd("EVAL", script...))
+	if err == nil {
+		err = refused(replies)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return replies[0], cmp.Or(lost, again), nil
 }
 
 // swap is stage without a script, in two round trips.
 func (s *Store) swap(ctx context.Context, c change) (answer any, lost, err error) {
-	lost, err = s.attempt(ctx, func(l link) (err error) {
+	lost, err = s.watcher.watch(ctx, func(l link) (err error) {
 		answer, err = l.swap(c)
 		return err
 	})
@@ -182,7 +188,7 @@ func (l link) swap(c change) (answer any, err error) {
 
 // current answers with what is stored, after the commands that must come first. A replica refuses it, as it does GETEX,
 // so that swap starts again elsewhere.
-func (l link) current(key string, first ...command) (answer any, err error) {
+func (l link) current(key string, first ...Command) (answer any, err error) {
 	replies, err := l.do(append(first, cmd("GETEX", key))...)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,172 @@
+package redisstore
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// maxLanes is how many connections the callers share. Beyond about 16, Redis, which has one thread, gains nothing
+	// from more.
+	maxLanes = 16
+
+	// maxBatch is how many bytes, of commands and of replies as far as they can be guessed, go through one flush: what is
+	// larger gains nothing from company, and keeps it waiting.
+	maxBatch = 64 << 10
+
+	// callOverhead is what a small call takes of maxBatch.
+	callOverhead = 256
+)
+
+// lanes let the calls that run at the same time share connections and flushes. A call that finds a lane free runs on its
+// caller's goroutine, as if it were alone. The others wait, and as soon as a lane is free, those that have gathered by then
+// go out in one flush, again and again until none waits.
+type lanes struct {
+	limit int
+	run   func(ctx context.Context, calls *call)
+
+	mu    sync.Mutex
+	taken int
+	first *call // that waits, with those that came later behind it
+	last  *call
+	reply int // about the size of a reply
+}
+
+// A call is what one caller wants done: commands that go out together.
+type call struct {
+	commands []Command
+	deadline time.Time
+	next     *call // in the queue, then in the batch
+
+	replies  []any // nil until the server has answered
+	lost     error
+	err      error
+	repeated bool
+	done     chan struct{} // closed when the outcome is there; nil if nobody waits for it
+}
+
+// do runs the commands and returns their outcome, by the deadline of ctx.
+func (l *lanes) do(ctx context.Context, commands []Command) (replies []any, lost, err error) {
+	c := &call{commands: commands}
+	c.deadline, _ = ctx.Deadline()
+	if l.enter(c) {
+		defer l.leave(c)
+		l.run(ctx, c)
+		return c.replies, c.lost, c.err
+	}
+	timer := time.NewTimer(time.Until(c.deadline))
+	defer timer.Stop()
+	select {
+	case <-c.done:
+		return c.replies, c.lost, c.err
+	case <-timer.C:
+		return nil, nil, context.DeadlineExceeded // c itself belongs to the batch that it is in
+	}
+}
+
+// enter takes a free lane for c, or lets it wait.
+func (l *lanes) enter(c *call) (entered bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.first == nil && l.taken < l.limit {
+		l.taken++
+		return true
+	}
+	c.done = make(chan struct{})
+	if l.first == nil {
+		l.first = c
+	} else {
+		l.last.next = c
+	}
+	l.last = c
+	return false
+}
+
+// leave gives the lane of c to those that wait, on a goroutine of theirs: the caller of c has its reply.
+func (l *lanes) leave(c *call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.learn(c)
+	if l.first == nil {
+		l.taken--
+		return
+	}
+	go l.drain()
+}
+
+// drain runs batches on a lane until no call waits.
+func (l *lanes) drain() {
+	for batch, deadline := l.take(); batch != nil; batch, deadline = l.take() {
+		ctx, cancel := context.WithDeadline(context.Background(), deadline)
+		l.run(ctx, batch)
+		cancel()
+		l.finish(batch)
+	}
+}
+
+// take returns the calls of the next flush, linked, and the latest of their deadlines. If there are none, it frees the lane.
+// A call whose deadline has passed is left out; its caller has gone.
+func (l *lanes) take() (batch *call, deadline time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	var last *call
+	for room := maxBatch; l.first != nil; {
+		c := l.first
+		if c.deadline.After(now) {
+			room -= l.size(c)
+			if batch != nil && room < 0 {
+				return batch, deadline
+			}
+			if batch == nil {
+				batch = c
+			} else {
+				last.next = c
+			}
+			last = c
+			if c.deadline.After(deadline) {
+				deadline = c.deadline
+			}
+		}
+		l.first = c.next
+		c.next = nil
+	}
+	if batch == nil {
+		l.taken--
+	}
+	return batch, deadline
+}
+
+func (l *lanes) finish(batch *call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := batch; c != nil; c = c.next {
+		l.learn(c)
+		close(c.done)
+	}
+}
+
+// size is about what c takes of maxBatch.
+func (l *lanes) size(c *call) int {
+	size := callOverhead + l.reply
+	for _, command := range c.commands {
+		for _, arg := range command.Args {
+			if value, ok := arg.([]byte); ok {
+				size += len(value)
+			}
+		}
+	}
+	return size
+}
+
+// learn keeps a moving average of the size of replies: how large the next one will be is not known before.
+func (l *lanes) learn(c *call) {
+	size := 0
+	for _, reply := range c.replies {
+		if value, ok := reply.([]byte); ok {
+			size += len(value)
+		}
+	}
+	l.reply += (size - l.reply) / 8
+}

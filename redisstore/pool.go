@@ -1,0 +1,201 @@
+package redisstore
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+)
+
+// defaultTimeout bounds a call whose context has no deadline.
+const defaultTimeout = 3 * time.Second
+
+// pool is the Client on a pool of redigo. The calls that run at the same time share its connections.
+type pool struct {
+	redis *redis.Pool
+	lanes lanes
+}
+
+func newPool(p *redis.Pool) *pool {
+	own := &pool{redis: p}
+	own.lanes = lanes{limit: maxLanes, run: own.run}
+	if p.MaxActive > 0 {
+		own.lanes.limit = min(maxLanes, p.MaxActive)
+	}
+	return own
+}
+
+func (p *pool) Close() error { return p.redis.Close() }
+
+// Do does not need the key: the pool knows one server.
+func (p *pool) Do(ctx context.Context, _ string, commands ...Command) (replies []any, lost, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := withDeadline(ctx)
+	defer cancel()
+	return p.lanes.do(ctx, commands)
+}
+
+func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
+	if _, ok := ctx.Deadline(); ok {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, defaultTimeout)
+}
+
+// run sends the calls in one flush on one connection, and gives each its outcome.
+func (p *pool) run(ctx context.Context, calls *call) {
+	repeated := false
+	lost, err := p.attempt(ctx, func(l link) error {
+		for c := calls; c != nil && repeated; c = c.next {
+			c.repeated = c.replies == nil
+		}
+		repeated = true
+		return l.exchange(calls)
+	})
+	for c := calls; c != nil; c = c.next {
+		if c.repeated {
+			c.lost = lost
+		}
+		if c.replies == nil {
+			c.err = err
+		}
+	}
+}
+
+// watch runs fn, which needs a connection for itself, as attempt does.
+func (p *pool) watch(ctx context.Context, fn func(link) error) (lost, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	ctx, cancel := withDeadline(ctx)
+	defer cancel()
+	return p.attempt(ctx, fn)
+}
+
+// attempt runs fn on a connection of the pool. If that connection turns out to be broken, or to lead to what has become
+// a replica, fn runs once more, on a connection dialled for it: the pool may hold more of the same. lost is then the
+// failure of the first run if it is unknown what Redis did of it.
+func (p *pool) attempt(ctx context.Context, fn func(link) error) (lost, err error) {
+	deadline, _ := ctx.Deadline()
+	conn, err := p.redis.GetContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = fn(link{conn, deadline})
+	switch {
+	case refusal(err, "READONLY"):
+		spoil(conn)
+		conn.Close()
+	case conn.Err() != nil && !timeout(err) && !refusal(err, ""):
+		conn.Close()
+		lost = err
+	default:
+		conn.Close()
+		return nil, err
+	}
+	if conn, err = p.dial(ctx); err != nil {
+		return lost, err
+	}
+	defer conn.Close()
+	return lost, fn(link{conn, deadline})
+}
+
+// dial opens a connection that does not go into the pool.
+func (p *pool) dial(ctx context.Context) (redis.Conn, error) {
+	if p.redis.DialContext != nil {
+		return p.redis.DialContext(ctx)
+	}
+	return p.redis.Dial()
+}
+
+// spoil makes a connection unusable, so that the pool does not keep it: the read fails at once.
+func spoil(conn redis.Conn) {
+	_, _ = redis.ReceiveWithTimeout(conn, time.Nanosecond)
+}
+
+// timeout reports whether err is that of a deadline.
+func timeout(err error) bool {
+	var netErr net.Error
+	return errors.As(err, &netErr) && netErr.Timeout()
+}
+
+// A link is a connection, and the time by which it must have answered.
+type link struct {
+	conn     redis.Conn
+	deadline time.Time
+}
+
+// exchange sends the commands of the calls that have no replies yet, in one flush, and gives each call its replies. It
+// returns a failure of the connection, or READONLY if that was the reply to a call, which is then left without replies.
+func (l link) exchange(calls *call) error {
+	for c := calls; c != nil; c = c.next {
+		if c.replies != nil {
+			continue
+		}
+		if err := l.send(c.commands); err != nil {
+			return err
+		}
+	}
+	if err := l.conn.Flush(); err != nil {
+		return err
+	}
+	var readOnly error
+	for c := calls; c != nil; c = c.next {
+		if c.replies != nil {
+			continue
+		}
+		replies, err := l.receive(len(c.commands))
+		switch {
+		case refusal(err, "READONLY"):
+			readOnly = err
+		case err != nil:
+			return err
+		default:
+			c.replies = replies
+		}
+	}
+	return readOnly
+}
+
+// do is exchange for commands that belong to no call.
+func (l link) do(commands ...Command) ([]any, error) {
+	c := call{commands: commands}
+	err := l.exchange(&c)
+	return c.replies, err
+}
+
+func (l link) send(commands []Command) error {
+	for _, c := range commands {
+		if err := l.conn.Send(c.Name, c.Args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// receive returns the next n replies, or the last READONLY among them as an error.
+func (l link) receive(n int) (replies []any, readOnly error) {
+	replies = make([]any, n)
+	for i := range replies {
+		left := time.Until(l.deadline)
+		if left <= 0 {
+			left = time.Nanosecond // so that the connection, which owes replies, is given up
+		}
+		reply, err := redis.ReceiveWithTimeout(l.conn, left)
+		refused, ok := err.(redis.Error)
+		switch {
+		case ok && refusal(refused, "READONLY"):
+			readOnly = refused
+		case ok:
+			reply = refused
+		case err != nil:
+			return nil, err
+		}
+		replies[i] = reply
+	}
+	return replies, readOnly
+}
