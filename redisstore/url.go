@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -52,14 +53,31 @@ func (t target) dial(ctx context.Context) (redis.Conn, error) {
 	if t.tls != nil {
 		open = (&tls.Dialer{NetDialer: tcp, Config: t.tls}).DialContext
 	}
+	buffered := func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := open(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return bufferedConn{conn, bufio.NewReaderSize(conn, readBuffer)}, nil
+	}
 	return redis.DialContext(ctx, t.network, t.address,
-		redis.DialContextFunc(open),
+		redis.DialContextFunc(buffered),
 		redis.DialReadTimeout(time.Second),
 		redis.DialWriteTimeout(time.Second),
 		redis.DialUsername(t.user),
 		redis.DialPassword(t.password),
 		redis.DialDatabase(t.database))
 }
+
+// readBuffer takes the reply to most loads, and that to many small ones, in one system call. redigo's own has 4 kB.
+const readBuffer = 16 << 10
+
+type bufferedConn struct {
+	net.Conn
+	in *bufio.Reader
+}
+
+func (c bufferedConn) Read(p []byte) (int, error) { return c.in.Read(p) }
 
 // The errors of Open. They are constant because a URL that does not parse may show its password in any of its parts:
 // in redis://:pa/ss@host it is in the path.

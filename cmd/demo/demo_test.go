@@ -205,8 +205,8 @@ func TestStartWithoutRedis(t *testing.T) {
 
 func TestDescribe(t *testing.T) {
 	for _, test := range []struct{ url, address, cli string }{
-		{"localhost:6379", "localhost:6379", "redis-cli -h localhost -p 6379"},
-		{"redis://", "localhost:6379", "redis-cli -h localhost -p 6379"},
+		{"localhost:6379", "localhost:6379", "redis-cli -p 6379"},
+		{"redis://", "localhost:6379", "redis-cli -p 6379"},
 		{"redis://db.example/2", "db.example:6379, database 2", "redis-cli -h db.example -p 6379 -n 2"},
 		{"redis://db.example/0", "db.example:6379", "redis-cli -h db.example -p 6379"},
 		{"redis://[::1]:7000", "[::1]:7000", "redis-cli -h ::1 -p 7000"},

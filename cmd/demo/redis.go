@@ -62,7 +62,10 @@ func describe(rawURL string) (address, cli string) {
 			port = "6379"
 		}
 		address = net.JoinHostPort(host, port)
-		words = append(words, "-h", host, "-p", port)
+		if host != "localhost" && host != "127.0.0.1" { // where redis-cli looks by itself
+			words = append(words, "-h", host)
+		}
+		words = append(words, "-p", port)
 	}
 	if u.Scheme == "rediss" || u.Scheme == "valkeys" {
 		words = append(words, "--tls")

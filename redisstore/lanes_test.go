@@ -1,0 +1,295 @@
+package redisstore
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+)
+
+// A line is what runs the batches of lanes in these tests: it holds each until the test lets it go, and keeps what it saw.
+type line struct {
+	mu      sync.Mutex
+	batches [][]string // the keys of each batch, in order
+	arrived chan struct{}
+	release chan struct{}
+	reply   []byte
+}
+
+func newLine() *line {
+	return &line{arrived: make(chan struct{}, 1000), release: make(chan struct{}, 1000), reply: []byte("x")}
+}
+
+func (l *line) run(_ context.Context, calls *call) {
+	var keys []string
+	for c := calls; c != nil; c = c.next {
+		keys = append(keys, c.commands[0].Args[0].(string))
+	}
+	l.mu.Lock()
+	l.batches = append(l.batches, keys)
+	l.mu.Unlock()
+	l.arrived <- struct{}{}
+	<-l.release
+	for c := calls; c != nil; c = c.next {
+		c.replies = []any{l.reply}
+	}
+}
+
+func (l *line) seen() [][]string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.batches
+}
+
+// queue starts a call and returns when it has its place.
+func queue(t *testing.T, l *lanes, results *sync.WaitGroup, deadline time.Duration, key string, value []byte) {
+	t.Helper()
+	before := l.waiting()
+	results.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), deadline)
+		defer cancel()
+		if _, _, err := l.do(ctx, []Command{cmd("SET", key, value)}); err != nil && deadline >= time.Minute {
+			t.Errorf("%s: %v", key, err)
+		}
+	})
+	for l.waiting() == before {
+		time.Sleep(time.Microsecond)
+	}
+}
+
+func (l *lanes) waiting() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := l.first; c != nil; c = c.next {
+		n++
+	}
+	return n + l.taken
+}
+
+func TestCallsThatFindNoLaneGoOutTogetherInOrder(t *testing.T) {
+	own := newLine()
+	l := &lanes{limit: 1, run: own.run}
+	var results sync.WaitGroup
+	for i := range 7 {
+		queue(t, l, &results, time.Minute, fmt.Sprint(i), nil)
+	}
+	own.release <- struct{}{}
+	own.release <- struct{}{}
+	results.Wait()
+	if got := fmt.Sprint(own.seen()); got != "[[0] [1 2 3 4 5 6]]" {
+		t.Errorf("batches %s", got)
+	}
+}
+
+func TestEachFreeLaneTakesACallAtOnce(t *testing.T) {
+	own := newLine()
+	l := &lanes{limit: 3, run: own.run}
+	var results sync.WaitGroup
+	for i := range 3 {
+		queue(t, l, &results, time.Minute, fmt.Sprint(i), nil)
+	}
+	for range 3 {
+		<-own.arrived // all three run although none was released
+	}
+	for range 3 {
+		own.release <- struct{}{}
+	}
+	results.Wait()
+}
+
+func TestLargeCallsGoByThemselves(t *testing.T) {
+	own := newLine()
+	l := &lanes{limit: 1, run: own.run}
+	var results sync.WaitGroup
+	large := bytes.Repeat([]byte("x"), maxBatch)
+	for i, value := range [][]byte{nil, nil, large, nil, nil} {
+		queue(t, l, &results, time.Minute, fmt.Sprint(i), value)
+	}
+	for range 5 {
+		own.release <- struct{}{}
+	}
+	results.Wait()
+	if got := fmt.Sprint(own.seen()); got != "[[0] [1] [2] [3 4]]" {
+		t.Errorf("batches %s", got)
+	}
+}
+
+func TestLargeRepliesMakeSmallBatches(t *testing.T) {
+	own := newLine()
+	own.reply = bytes.Repeat([]byte("x"), 4*maxBatch)
+	l := &lanes{limit: 1, run: own.run}
+	var results sync.WaitGroup
+	for i := range 12 {
+		queue(t, l, &results, time.Minute, fmt.Sprint(i), nil)
+	}
+	for range 12 {
+		own.release <- struct{}{}
+	}
+	results.Wait()
+	queue(t, l, &results, time.Minute, "a", nil)
+	queue(t, l, &results, time.Minute, "b", nil)
+	queue(t, l, &results, time.Minute, "c", nil)
+	for range 3 {
+		own.release <- struct{}{}
+	}
+	results.Wait()
+	if seen := own.seen(); fmt.Sprint(seen[len(seen)-3:]) != "[[a] [b] [c]]" {
+		t.Errorf("batches %v", seen)
+	}
+}
+
+// A caller whose time is up leaves, and what it wanted is not sent if it was still waiting. Its neighbours stay.
+func TestDeadlineOfOneCallIsNotThatOfItsNeighbours(t *testing.T) {
+	own := newLine()
+	l := &lanes{limit: 1, run: own.run}
+	var results sync.WaitGroup
+	queue(t, l, &results, time.Minute, "first", nil)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
+	defer cancel()
+	if _, _, err := l.do(ctx, []Command{cmd("SET", "hurried", nil)}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("got %v", err)
+	}
+	queue(t, l, &results, time.Minute, "patient", nil)
+	own.release <- struct{}{}
+	own.release <- struct{}{}
+	results.Wait()
+	if got := fmt.Sprint(own.seen()); got != "[[first] [patient]]" {
+		t.Errorf("batches %s", got)
+	}
+}
+
+func TestLanesDoNotExceedMaxActive(t *testing.T) {
+	if p := newPool(&redis.Pool{MaxActive: 3}); p.lanes.limit != 3 {
+		t.Errorf("%d lanes for 3 connections", p.lanes.limit)
+	}
+	if p := newPool(&redis.Pool{}); p.lanes.limit != maxLanes {
+		t.Errorf("%d lanes", p.lanes.limit)
+	}
+}
+
+// A scriptedConn answers commands from a list and then breaks, and keeps what it was sent.
+type scriptedConn struct {
+	redis.Conn
+	sent     []string
+	replies  int // until it breaks
+	readOnly string
+	err      error
+}
+
+func (c *scriptedConn) Send(name string, args ...any) error {
+	c.sent = append(c.sent, args[0].(string))
+	return nil
+}
+func (c *scriptedConn) Flush() error { return nil }
+func (c *scriptedConn) Err() error   { return c.err }
+func (c *scriptedConn) Close() error { return nil }
+func (c *scriptedConn) DoWithTimeout(time.Duration, string, ...any) (any, error) {
+	return nil, errors.New("not used")
+}
+func (c *scriptedConn) Do(string, ...any) (any, error) { return nil, nil }
+func (c *scriptedConn) ReceiveWithTimeout(time.Duration) (any, error) {
+	if c.err != nil {
+		return nil, c.err
+	}
+	if c.replies == 0 {
+		c.err = errors.New("broken")
+		return nil, c.err
+	}
+	c.replies--
+	key := c.sent[0]
+	c.sent = append(c.sent[1:], key)
+	if key == c.readOnly {
+		return nil, redis.Error("READONLY You can't write against a read only replica.")
+	}
+	return []byte("reply to " + key), nil
+}
+
+// batchOf links calls as lanes do.
+func batchOf(keys ...string) (batch *call, all []*call) {
+	for _, key := range keys {
+		all = append(all, &call{commands: []Command{cmd("GETEX", key)}})
+	}
+	for i, c := range all[1:] {
+		all[i].next = c
+	}
+	return all[0], all
+}
+
+func poolOf(conns ...redis.Conn) *pool {
+	return newPool(&redis.Pool{DialContext: func(context.Context) (redis.Conn, error) {
+		if len(conns) == 0 {
+			return nil, errors.New("no more connections")
+		}
+		conn := conns[0]
+		conns = conns[1:]
+		return conn, nil
+	}})
+}
+
+func TestBrokenConnectionRepeatsJustTheCallsThatHadNoReply(t *testing.T) {
+	second := &scriptedConn{replies: 100}
+	p := poolOf(&scriptedConn{replies: 2}, second)
+	batch, calls := batchOf("a", "b", "c", "d")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	p.run(ctx, batch)
+	for i, c := range calls {
+		key := string(rune('a' + i))
+		if c.err != nil || len(c.replies) != 1 || string(c.replies[0].([]byte)) != "reply to "+key {
+			t.Errorf("%s: %q, %v", key, c.replies, c.err)
+		}
+		if lost := i >= 2; (c.lost != nil) != lost {
+			t.Errorf("%s: lost %v", key, c.lost)
+		}
+	}
+	if len(second.sent) != 2 {
+		t.Errorf("repeated %q", second.sent)
+	}
+}
+
+func TestConnectionThatBreaksTwiceFailsJustTheCallsThatHadNoReply(t *testing.T) {
+	p := poolOf(&scriptedConn{replies: 1}, &scriptedConn{replies: 1})
+	batch, calls := batchOf("a", "b", "c")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	p.run(ctx, batch)
+	for i, c := range calls {
+		if failed := i == 2; (c.err != nil) != failed {
+			t.Errorf("call %d: %v", i, c.err)
+		}
+	}
+}
+
+func TestReadOnlyRepeatsJustTheCallsItAnswered(t *testing.T) {
+	second := &scriptedConn{replies: 100}
+	p := poolOf(&scriptedConn{replies: 100, readOnly: "b"}, second)
+	batch, calls := batchOf("a", "b", "c")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	p.run(ctx, batch)
+	for i, c := range calls {
+		if c.err != nil || c.lost != nil || len(c.replies) != 1 {
+			t.Errorf("call %d: %q, %v, %v", i, c.replies, c.lost, c.err)
+		}
+	}
+	if fmt.Sprint(second.sent) != "[b]" {
+		t.Errorf("repeated %q", second.sent)
+	}
+}
+
+func TestDialThatFailsFailsTheWholeBatch(t *testing.T) {
+	batch, calls := batchOf("a", "b")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	poolOf().run(ctx, batch)
+	for i, c := range calls {
+		if c.err == nil {
+			t.Errorf("call %d: %q", i, c.replies)
+		}
+	}
+}
