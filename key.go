@@ -1,8 +1,11 @@
 package session
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"strconv"
+	"unicode/utf8"
 
 	"github.com/sessionkv/session/internal/object"
 )
@@ -17,16 +20,13 @@ type Key[T any] string
 // Get returns the value of the key. It is false, with the zero T, if there is none or if it is not a T; [Session.Decode]
 // tells which.
 func (k Key[T]) Get(s *Session) (T, bool) {
-	var value T
 	raw, ok := s.get(string(k))
 	if !ok {
-		return value, false
-	}
-	if err := json.Unmarshal(raw, &value); err != nil {
 		var zero T
 		return zero, false
 	}
-	return value, true
+	value, err := decode[T](raw)
+	return value, err == nil
 }
 
 // Set stores value; see [Session.Set] for the errors.
@@ -41,7 +41,8 @@ func (k Key[T]) Update(s *Session, fn func(T) T) error {
 	return s.apply(string(k), func(values *object.Object) error {
 		var value T
 		if raw, ok := values.Get(string(k)); ok {
-			if err := json.Unmarshal(raw, &value); err != nil {
+			var err error
+			if value, err = decode[T](raw); err != nil {
 				return fmt.Errorf("session: key %q: %w", string(k), err)
 			}
 		}
@@ -64,3 +65,40 @@ func (k Key[T]) Pop(s *Session) (T, bool) {
 
 // Delete removes the value of the key.
 func (k Key[T]) Delete(s *Session) { s.Delete(string(k)) }
+
+// decode is json.Unmarshal to a T, and the zero T with an error.
+func decode[T any](raw []byte) (T, error) {
+	if value, ok := decodePlain[T](raw); ok {
+		return value, nil
+	}
+	return unmarshal[T](raw)
+}
+
+func unmarshal[T any](raw []byte) (T, error) {
+	var value, zero T
+	if err := json.Unmarshal(raw, &value); err != nil {
+		return zero, err
+	}
+	return value, nil
+}
+
+// decodePlain decodes the plain text of what sessions hold most, without the allocations of json.Unmarshal. It is false
+// for everything else.
+func decodePlain[T any](raw []byte) (value T, ok bool) {
+	switch any(value).(type) {
+	case int:
+		n, err := strconv.Atoi(string(raw))
+		value, ok = any(n).(T)
+		return value, ok && err == nil
+	case int64:
+		n, err := strconv.ParseInt(string(raw), 10, 64)
+		value, ok = any(n).(T)
+		return value, ok && err == nil
+	case string:
+		if raw[0] != '"' || bytes.IndexByte(raw, '\\') >= 0 || !utf8.Valid(raw) {
+			return value, false
+		}
+		return any(string(raw[1 : len(raw)-1])).(T), true
+	}
+	return value, false
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"time"
@@ -138,8 +139,8 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		x := &exchange{}
-		r = r.WithContext(context.WithValue(r.Context(), contextKey{}, &x.session))
+		x := &exchange{Context: r.Context()}
+		r = r.WithContext(x)
 		x.session = Session{manager: m, outer: outer, request: r}
 		x.writer = responseWriter{inner: w, session: &x.session, entry: snapshot(w.Header())}
 		defer x.session.close(errReturned)
@@ -148,13 +149,26 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// exchange holds in one allocation what a request needs.
+// exchange holds in one allocation what a request needs, and is its context.
 type exchange struct {
+	context.Context
 	session Session
 	writer  responseWriter
 }
 
 type contextKey struct{}
+
+func (x *exchange) Value(key any) any {
+	if key == (contextKey{}) {
+		return &x.session
+	}
+	return x.Context.Value(key)
+}
+
+// Format keeps the request, with its cookies, out of what is printed of its context.
+func (x *exchange) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, x.String()) }
+
+func (x *exchange) String() string { return "session.context" }
 
 func snapshot(h http.Header) http.Header {
 	if len(h) == 0 {
@@ -201,10 +215,4 @@ func (s *Session) of(m *Manager) *Session {
 // over.
 func (m *Manager) ttl(deadline time.Time) time.Duration {
 	return min(m.config.IdleTimeout, time.Until(deadline))
-}
-
-// bound limits what ctx is used for to StoreTimeout. The end of ctx itself does not cut it short: a client that hangs up
-// must not undo a save that is under way.
-func (m *Manager) bound(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), m.config.StoreTimeout)
 }

@@ -81,8 +81,14 @@ var firstActs = map[string]func(w http.ResponseWriter, r *http.Request) error{
 		http.ServeContent(w, r, "x.txt", time.Time{}, strings.NewReader("content"))
 		return nil
 	},
-	"http.Redirect":       func(w http.ResponseWriter, r *http.Request) error { http.Redirect(w, r, "/next", 303); return nil },
-	"http.Error":          func(w http.ResponseWriter, _ *http.Request) error { http.Error(w, "no", 403); return nil },
+	"http.Redirect": func(w http.ResponseWriter, r *http.Request) error {
+		http.Redirect(w, r, "/next", http.StatusSeeOther)
+		return nil
+	},
+	"http.Error": func(w http.ResponseWriter, _ *http.Request) error {
+		http.Error(w, "no", http.StatusForbidden)
+		return nil
+	},
 	"103 followed by 200": func(w http.ResponseWriter, _ *http.Request) error { w.WriteHeader(103); w.WriteHeader(200); return nil },
 	"103 followed by data": func(w http.ResponseWriter, _ *http.Request) error {
 		w.WriteHeader(103)
@@ -406,9 +412,11 @@ func TestOnErrorAnswersInItsOwnWay(t *testing.T) {
 	}{
 		"with a page":    {func(w http.ResponseWriter, r *http.Request, err error) { w.WriteHeader(500); fmt.Fprint(w, "sorry") }, 500, "sorry"},
 		"by Write alone": {func(w http.ResponseWriter, r *http.Request, err error) { fmt.Fprint(w, "fine") }, 200, "fine"},
-		"by a redirect":  {func(w http.ResponseWriter, r *http.Request, err error) { http.Redirect(w, r, "/sorry", 307) }, 307, ""},
-		"flushing":       {func(w http.ResponseWriter, r *http.Request, err error) { w.WriteHeader(500); w.(http.Flusher).Flush() }, 500, ""},
-		"not at all":     {func(http.ResponseWriter, *http.Request, error) {}, 503, ""},
+		"by a redirect": {func(w http.ResponseWriter, r *http.Request, err error) {
+			http.Redirect(w, r, "/sorry", http.StatusTemporaryRedirect)
+		}, 307, ""},
+		"flushing":   {func(w http.ResponseWriter, r *http.Request, err error) { w.WriteHeader(500); w.(http.Flusher).Flush() }, 500, ""},
+		"not at all": {func(http.ResponseWriter, *http.Request, error) {}, 503, ""},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

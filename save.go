@@ -9,6 +9,8 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sessionkv/session/internal/object"
@@ -25,7 +27,9 @@ const (
 func newRev() []byte {
 	var raw [revBytes]byte
 	_, _ = rand.Read(raw[:])
-	return fmt.Appendf(nil, "%q", base64.RawURLEncoding.EncodeToString(raw[:]))
+	rev := append(make([]byte, 0, revSize), '"')
+	rev = base64.RawURLEncoding.AppendEncode(rev, raw[:])
+	return append(rev, '"')
 }
 
 // attempt is a save whose outcome is unknown: what was sent, and how many of the changes are in it.
@@ -50,17 +54,15 @@ func (s *Session) Save(ctx context.Context) error {
 	if err := s.changeable(); err != nil {
 		return err
 	}
-	deadline, limited := ctx.Deadline()
-	ctx, cancel := s.manager.bound(ctx)
-	defer cancel()
-	if limited {
-		ctx, cancel = context.WithDeadline(ctx, deadline)
-		defer cancel()
+	bound := s.manager.bound(ctx)
+	defer bound.release()
+	if deadline, ok := ctx.Deadline(); ok && deadline.Before(bound.deadline) {
+		bound.deadline = deadline
 	}
 	if s.stored.exists() && s.unchanged() && s.doomed == "" {
-		return s.touch(ctx)
+		return s.touch(bound)
 	}
-	return s.save(ctx)
+	return s.save(bound)
 }
 
 // unchanged reports whether a save would send nothing.
@@ -99,8 +101,8 @@ func (s *Session) saveForResponse() error {
 		s.changes = nil
 		return nil
 	}
-	ctx, cancel := s.manager.bound(s.request.Context())
-	defer cancel()
+	ctx := s.manager.bound(s.request.Context())
+	defer ctx.release()
 	if err := s.save(ctx); err != nil && !errors.Is(err, ErrNotFound) {
 		return err
 	}
@@ -117,12 +119,33 @@ func (s *Session) writeHeader(h http.Header) {
 	case !s.loaded:
 		return
 	}
-	addVary(h)
+	s.addVary(h)
 	if s.issued != nil || s.cleared {
-		h.Set("Cache-Control", "no-store")
+		s.setCacheControl(h, "no-store")
 	} else if h["Cache-Control"] == nil {
-		h.Set("Cache-Control", "private")
+		s.setCacheControl(h, "private")
 	}
+}
+
+// addVary says that the response depends on the request's cookies.
+func (s *Session) addVary(h http.Header) {
+	if h["Vary"] == nil {
+		s.vary = [1]string{"Cookie"} // a list in the Session, not one more allocation
+		h["Vary"] = s.vary[:]
+		return
+	}
+	for _, line := range h["Vary"] {
+		fields := strings.FieldsFunc(line, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+		if slices.ContainsFunc(fields, func(f string) bool { return f == "*" || strings.EqualFold(f, "Cookie") }) {
+			return
+		}
+	}
+	h.Add("Vary", "Cookie")
+}
+
+func (s *Session) setCacheControl(h http.Header, value string) {
+	s.cache = [1]string{value}
+	h["Cache-Control"] = s.cache[:]
 }
 
 // save brings the store up to what the request did to its session.
@@ -174,7 +197,7 @@ func (s *Session) settle(ctx context.Context) error {
 		return err
 	}
 	s.unsure, s.changes = nil, s.changes[sent.changes:]
-	return errors.Join(err, s.rebase(current))
+	return errors.Join(err, s.rebaseOn(current))
 }
 
 // create stores a new session, unless it would be empty.
@@ -212,11 +235,17 @@ func (s *Session) update(ctx context.Context) error {
 	if !errors.Is(err, ErrConflict) {
 		return err
 	}
-	release, err := s.manager.turns.take(ctx, s.id)
+	id := s.id
+	turn, err := s.manager.turns.take(ctx, id)
 	if err != nil {
 		return crowded(err)
 	}
-	defer release()
+	defer func() { s.manager.turns.give(id, turn, s.stored) }()
+	if turn.latest.exists() {
+		if err := s.rebase(turn.latest); err != nil {
+			return err
+		}
+	}
 	for try := 0; ; try++ {
 		if err := s.tryUpdate(ctx); !errors.Is(err, ErrConflict) {
 			return err
@@ -242,7 +271,7 @@ func (s *Session) tryUpdate(ctx context.Context) error {
 	case err == nil:
 		s.saved(next)
 	case errors.Is(err, ErrConflict):
-		if failure := s.rebase(current); failure != nil {
+		if failure := s.rebaseOn(current); failure != nil {
 			return failure
 		}
 	case !errors.Is(err, ErrNotFound):
@@ -296,7 +325,7 @@ func (s *Session) move(ctx context.Context) error {
 // moveOnto replaces value, which was stored under the new ID, by what the changes make of last, the value that the
 // old ID had in the end. If there was none, the new session has only what this request has set, and none begins if that is nothing.
 func (s *Session) moveOnto(ctx context.Context, fresh *credential, value, last []byte) error {
-	if err := s.rebase(last); err != nil {
+	if err := s.rebaseOn(last); err != nil {
 		return err
 	}
 	if object.Equal(s.values, object.Object{}) {
@@ -328,20 +357,25 @@ func (s *Session) touch(ctx context.Context) error {
 	return nil
 }
 
-// rebase makes the changes of this request on value, which is what the store has now. A value that is no session ends it.
-func (s *Session) rebase(value []byte) error {
+// rebaseOn is rebase for a value as it is stored. One that is no session ends this one.
+func (s *Session) rebaseOn(value []byte) error {
 	members, err := object.Parse(value)
 	if err != nil {
 		s.manager.logInvalid(s.request.Context(), s.id, err)
 		return s.end()
 	}
-	values := members
+	return s.rebase(version{value, members})
+}
+
+// rebase makes the changes of this request on current, which is what the store has now.
+func (s *Session) rebase(current version) error {
+	values := current.members
 	for _, c := range s.changes {
 		if err := c(&values); err != nil {
 			return err
 		}
 	}
-	s.stored, s.values = version{value, members}, values
+	s.stored, s.values = current, values
 	return nil
 }
 

@@ -2,6 +2,7 @@ package session_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/gob"
 	"encoding/json"
@@ -123,12 +124,24 @@ func printable(p *play) map[string]any {
 		"session.ErrConflict":    session.ErrConflict,
 		"redisstore.Store":       p.store,
 		"redisstore.Store copy":  reflect.ValueOf(p.store).Elem().Interface(),
+		"redisstore.Client":      redisstore.Client(silent{}),
+		"redisstore.Command":     redisstore.Command{Name: "GETEX", Args: []any{"session:" + p.s.ID()}},
 		"redisstore.Options":     redisstore.Options{},
 		"the context":            p.r.Context(),
+		"the store's context":    p.given,
 		"the response writer":    p.w,
 		"the handler":            p.manager.Handler(http.NotFoundHandler()),
 	}
 }
+
+// silent is a Client that does nothing.
+type silent struct{}
+
+func (silent) Do(context.Context, string, ...redisstore.Command) (replies []any, lost, err error) {
+	return nil, nil, errors.New("silent")
+}
+
+func (silent) Close() error { return nil }
 
 // A play is what a handler has, and what it was told.
 type play struct {
@@ -138,7 +151,19 @@ type play struct {
 	manager *session.Manager
 	config  session.Config
 	store   *redisstore.Store
+	given   context.Context // to the store
 	told    strings.Builder
+}
+
+// A spy keeps the context that it was given.
+type spy struct {
+	session.Store
+	p *play
+}
+
+func (s spy) Load(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
+	s.p.given = ctx
+	return s.Store.Load(ctx, id, ttl)
 }
 
 func (p *play) tell(values ...any) {
@@ -167,6 +192,7 @@ func TestNoValueShowsAToken(t *testing.T) {
 		t.Run(state, func(t *testing.T) {
 			b, _ := miniRedis(t)
 			p := &play{config: session.Config{Store: b.store, Logger: new(logs).logger()}, store: b.store}
+			p.config.Store = spy{b.store, p}
 			p.manager = newManager(t, p.config)
 			cookies, _ := begin(t, p.manager, map[string]any{"user": "alice"})
 			printed := map[string]string{}
@@ -187,7 +213,7 @@ func TestNoValueShowsAToken(t *testing.T) {
 			for name, text := range printed {
 				findSecrets(t, name, text, tokens...)
 			}
-			if !strings.Contains(printed["session.Store in the handler"], "redisstore") || len(p.s.ID()) == 36 && !strings.Contains(printed["session.Session after the handler"], p.s.ID()) {
+			if !strings.Contains(printed["session.Store in the handler"], "redisstore") || p.given == nil || len(p.s.ID()) == 36 && !strings.Contains(printed["session.Session after the handler"], p.s.ID()) {
 				t.Error("nothing was printed")
 			}
 		})
@@ -298,6 +324,13 @@ var surface = map[string]func(p *play){
 	"redisstore.New": func(p *play) {
 		defer func() { p.tell(recover()) }()
 		redisstore.New(&redis.Pool{}, redisstore.Options{Prefix: "{"})
+	},
+	"redisstore.NewWithClient": func(p *play) {
+		defer func() { p.tell(recover()) }()
+		store := redisstore.NewWithClient(silent{}, redisstore.Options{})
+		_, err := store.Load(p.r.Context(), p.s.ID(), time.Minute)
+		p.tell(store, err, store.Ping(p.r.Context()))
+		redisstore.NewWithClient(nil, redisstore.Options{})
 	},
 	"redisstore.Store.Ping":  func(p *play) { p.tell(p.store.Ping(p.r.Context())) },
 	"redisstore.Store.Close": func(p *play) { p.tell(p.store.Close(), p.store.Ping(p.r.Context())) },
@@ -432,8 +465,8 @@ func TestPanicsShowNoToken(t *testing.T) {
 
 	var logged logs
 	server := httptest.NewUnstartedServer(p.manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		p.w, p.r, p.s = w, r, load(t, r)
-		panic(printable(p)[r.Header.Get("Panic")])
+		own := &play{w: w, r: r, s: load(t, r), manager: p.manager, config: p.config, store: p.store}
+		panic(printable(own)[r.Header.Get("Panic")])
 	})))
 	server.Config.ErrorLog = log.New(&logged, "", 0)
 	server.Start()

@@ -21,6 +21,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,6 +31,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/redisstore"
 )
 
@@ -373,6 +376,21 @@ func TestLifetimeEndsABusySession(t *testing.T) {
 		time.Sleep(time.Second)
 		if got := values(t, manager, renewed); got != "{}" {
 			t.Errorf("a renewed session, after its Lifetime: %s", got)
+		}
+	})
+}
+
+// C1, C2: what the zero Config means.
+func TestDefaultTimeouts(t *testing.T) {
+	b, mini := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store})
+	cookies, id := begin(t, manager, map[string]any{"n": 1})
+	if ttl := mini.TTL("session:" + id); ttl != 30*time.Minute {
+		t.Errorf("idle for %v", ttl)
+	}
+	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		if rest := time.Until(s.Deadline()); rest > 8*time.Hour+time.Second || rest < 8*time.Hour-time.Minute {
+			t.Errorf("%v to the deadline", rest)
 		}
 	})
 }
@@ -820,6 +838,61 @@ func TestPrefixesKeepApplicationsApart(t *testing.T) {
 			t.Errorf("%v keys of %d", size, len(prefixes))
 		}
 	})
+}
+
+// Replies on a connection that was given up halfway belong to nobody else: a request has its own session or an error, never
+// that of another user, however Redis and the network fail.
+func TestNoRequestGetsTheSessionOfAnother(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server.Addr())
+	setup := newManager(t, session.Config{Store: newBackend(t, server.Addr()).store})
+	manager := newManager(t, session.Config{Store: newBackend(t, proxy.Addr()).store, StoreTimeout: 50 * time.Millisecond, Logger: new(logs).logger()})
+	const users = 64
+	var cookies [users][]*http.Cookie
+	for i := range cookies {
+		cookies[i], _ = begin(t, setup, map[string]any{"user": fmt.Sprint(i), "ballast": strings.Repeat("x", 100*i)})
+	}
+	faults := []func(){
+		func() {},
+		proxy.CloseAll,
+		func() { proxy.DropReplies(users/2, 3) },
+		server.Stop,
+		func() { server.Cont(); proxy.DropReplies(0, 0) },
+	}
+	var loaded atomic.Int64
+	for round := range 10 * len(faults) {
+		var all sync.WaitGroup
+		for i := range users {
+			all.Go(func() {
+				if i == users/2 {
+					faults[round%len(faults)]()
+				}
+				r := httptest.NewRequest("GET", "/", nil)
+				r.AddCookie(cookies[i][0])
+				manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+					s, err := session.Load(r.Context())
+					if err != nil {
+						return
+					}
+					if name, _ := user.Get(s); name != fmt.Sprint(i) || s.ID() != idOf(cookies[i][0].Value) {
+						t.Errorf("user %d got session %s of %q", i, s.ID(), name)
+					}
+					loaded.Add(1)
+					_ = visits.Set(s, round)
+				})).ServeHTTP(httptest.NewRecorder(), r)
+			})
+		}
+		all.Wait()
+	}
+	server.Cont()
+	if n := loaded.Load(); n < 10*users || n == 10*users*int64(len(faults)) {
+		t.Errorf("%d loads succeeded: too few, or nothing failed", n)
+	}
+	for i := range cookies {
+		if got := values(t, setup, cookies[i]); !strings.Contains(got, fmt.Sprintf(`"user":"%d"`, i)) {
+			t.Errorf("user %d has %.100s", i, got)
+		}
+	}
 }
 
 // checklist is what docs/security.md has to say something about.

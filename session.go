@@ -53,6 +53,9 @@ type Session struct {
 	sent     bool          // the headers have left
 	barred   error         // why nothing can be set any more, unless by Destroy first
 	closed   error         // why nothing can be changed any more
+	finding  boundContext  // of the one load, here to save an allocation, as are the fields of the response's header:
+	vary     [1]string
+	cache    [1]string
 }
 
 // A version is one value of a session: as it is stored, and its members. The zero version is that of a session that is not
@@ -110,8 +113,12 @@ func (s *Session) Set(key string, value any) error {
 	})
 }
 
-// encode leaves <, > and & as they are, for people who read the value in the store.
+// encode is json.Marshal, but leaves <, > and & as they are, for people who read the value in the store.
 func encode(value any) ([]byte, error) {
+	raw, err := json.Marshal(value)
+	if err != nil || !bytes.Contains(raw, []byte(`\u00`)) {
+		return raw, err
+	}
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
 	encoder.SetEscapeHTML(false)
@@ -337,14 +344,15 @@ func (s *Session) load(ctx context.Context) (*Session, error) {
 // find looks up what the request's cookies refer to. If two of them lead to living sessions, one may be an attacker's, so
 // neither is used.
 func (s *Session) find(ctx context.Context) error {
-	refs := s.manager.config.Cookie.references(s.request, time.Now())
+	var room [maxTokens]reference
+	refs := s.manager.config.Cookie.references(s.request, time.Now(), &room)
 	if len(refs) == 0 {
 		return nil
 	}
-	ctx, cancel := s.manager.bound(ctx)
-	defer cancel()
+	s.finding.init(ctx, s.manager.config.StoreTimeout)
+	defer s.finding.release()
 	for _, ref := range refs {
-		found, err := s.manager.fetch(ctx, ref)
+		found, err := s.manager.fetch(&s.finding, ref)
 		switch {
 		case errors.Is(err, ErrNotFound):
 		case err != nil:

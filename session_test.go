@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -42,8 +43,8 @@ func begin(t *testing.T, manager *session.Manager, values map[string]any) (cooki
 	var s *session.Session
 	response := request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, created *session.Session) {
 		s = created
-		for key, value := range values {
-			if err := s.Set(key, value); err != nil {
+		for _, key := range slices.Sorted(maps.Keys(values)) {
+			if err := s.Set(key, values[key]); err != nil {
 				t.Fatal(err)
 			}
 		}

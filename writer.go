@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"slices"
 	"strings"
 )
 
@@ -188,15 +187,4 @@ func (w *responseWriter) dropTrailers() {
 	maps.DeleteFunc(w.inner.Header(), func(name string, _ []string) bool {
 		return strings.HasPrefix(name, http.TrailerPrefix)
 	})
-}
-
-// addVary says that the response depends on the request's cookies.
-func addVary(h http.Header) {
-	for _, line := range h["Vary"] {
-		fields := strings.FieldsFunc(line, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
-		if slices.ContainsFunc(fields, func(f string) bool { return f == "*" || strings.EqualFold(f, "Cookie") }) {
-			return
-		}
-	}
-	h.Add("Vary", "Cookie")
 }

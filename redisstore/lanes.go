@@ -39,11 +39,12 @@ type call struct {
 	deadline time.Time
 	next     *call // in the queue, then in the batch
 
-	replies  []any // nil until the server has answered
-	lost     error
-	err      error
-	repeated bool
-	done     chan struct{} // closed when the outcome is there; nil if nobody waits for it
+	replies []any  // nil until the server has answered
+	room    [2]any // for replies: no call has more commands
+	lost    error
+	err     error
+	sent    int           // how often
+	done    chan struct{} // closed when the outcome is there; nil if nobody waits for it
 }
 
 // do runs the commands and returns their outcome, by the deadline of ctx.

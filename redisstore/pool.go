@@ -48,16 +48,9 @@ func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 
 // run sends the calls in one flush on one connection, and gives each its outcome.
 func (p *pool) run(ctx context.Context, calls *call) {
-	repeated := false
-	lost, err := p.attempt(ctx, func(l link) error {
-		for c := calls; c != nil && repeated; c = c.next {
-			c.repeated = c.replies == nil
-		}
-		repeated = true
-		return l.exchange(calls)
-	})
+	lost, err := p.attempt(ctx, calls)
 	for c := calls; c != nil; c = c.next {
-		if c.repeated {
+		if c.sent > 1 {
 			c.lost = lost
 		}
 		if c.replies == nil {
@@ -66,26 +59,29 @@ func (p *pool) run(ctx context.Context, calls *call) {
 	}
 }
 
-// watch runs fn, which needs a connection for itself, as attempt does.
-func (p *pool) watch(ctx context.Context, fn func(link) error) (lost, err error) {
+// A task is what needs a connection, and perhaps a second one.
+type task interface{ on(link) error }
+
+// watch runs a task that needs a connection for itself, as attempt does.
+func (p *pool) watch(ctx context.Context, t task) (lost, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
-	return p.attempt(ctx, fn)
+	return p.attempt(ctx, t)
 }
 
-// attempt runs fn on a connection of the pool. If that connection turns out to be broken, or to lead to what has become
-// a replica, fn runs once more, on a connection dialled for it: the pool may hold more of the same. lost is then the
+// attempt runs t on a connection of the pool. If that connection turns out to be broken, or to lead to what has become
+// a replica, t runs once more, on a connection dialled for it: the pool may hold more of the same. lost is then the
 // failure of the first run if it is unknown what Redis did of it.
-func (p *pool) attempt(ctx context.Context, fn func(link) error) (lost, err error) {
+func (p *pool) attempt(ctx context.Context, t task) (lost, err error) {
 	deadline, _ := ctx.Deadline()
 	conn, err := p.redis.GetContext(ctx)
 	if err != nil {
 		return nil, err
 	}
-	err = fn(link{conn, deadline})
+	err = t.on(link{conn, deadline})
 	switch {
 	case refusal(err, "READONLY"):
 		spoil(conn)
@@ -101,7 +97,7 @@ func (p *pool) attempt(ctx context.Context, fn func(link) error) (lost, err erro
 		return lost, err
 	}
 	defer conn.Close()
-	return lost, fn(link{conn, deadline})
+	return lost, t.on(link{conn, deadline})
 }
 
 // dial opens a connection that does not go into the pool.
@@ -129,13 +125,14 @@ type link struct {
 	deadline time.Time
 }
 
-// exchange sends the commands of the calls that have no replies yet, in one flush, and gives each call its replies. It
-// returns a failure of the connection, or READONLY if that was the reply to a call, which is then left without replies.
-func (l link) exchange(calls *call) error {
+// on sends the commands of the calls, from c on, that have no replies yet, in one flush, and gives each call its replies.
+// It returns a failure of the connection, or READONLY if that was the reply to a call, which is then left without replies.
+func (calls *call) on(l link) error {
 	for c := calls; c != nil; c = c.next {
 		if c.replies != nil {
 			continue
 		}
+		c.sent++
 		if err := l.send(c.commands); err != nil {
 			return err
 		}
@@ -148,7 +145,7 @@ func (l link) exchange(calls *call) error {
 		if c.replies != nil {
 			continue
 		}
-		replies, err := l.receive(len(c.commands))
+		replies, err := l.receive(c.room[:0], len(c.commands))
 		switch {
 		case refusal(err, "READONLY"):
 			readOnly = err
@@ -161,10 +158,10 @@ func (l link) exchange(calls *call) error {
 	return readOnly
 }
 
-// do is exchange for commands that belong to no call.
+// do is on for commands that belong to no call.
 func (l link) do(commands ...Command) ([]any, error) {
 	c := call{commands: commands}
-	err := l.exchange(&c)
+	err := c.on(l)
 	return c.replies, err
 }
 
@@ -177,10 +174,9 @@ func (l link) send(commands []Command) error {
 	return nil
 }
 
-// receive returns the next n replies, or the last READONLY among them as an error.
-func (l link) receive(n int) (replies []any, readOnly error) {
-	replies = make([]any, n)
-	for i := range replies {
+// receive appends the next n replies, and returns the last READONLY among them as an error.
+func (l link) receive(replies []any, n int) (_ []any, readOnly error) {
+	for range n {
 		left := time.Until(l.deadline)
 		if left <= 0 {
 			left = time.Nanosecond // so that the connection, which owes replies, is given up
@@ -195,7 +191,7 @@ func (l link) receive(n int) (replies []any, readOnly error) {
 		case err != nil:
 			return nil, err
 		}
-		replies[i] = reply
+		replies = append(replies, reply)
 	}
 	return replies, readOnly
 }

@@ -62,6 +62,7 @@ type Store struct {
 	client  Client
 	watcher *pool // for NoScripts, else nil
 	prefix  string
+	loads   loads
 }
 
 // New returns a Store on the caller's own pool, for what [Open] cannot express: another CA, other limits, Sentinel.
@@ -127,8 +128,13 @@ func (s *Store) Close() error {
 
 // Load implements [session.Store] with one GETEX.
 func (s *Store) Load(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
-	reply, _, err := s.one(ctx, "GETEX", s.key(id), "PX", milliseconds(ttl))
-	value, err := bulk(reply, err)
+	load := s.loads.get(s.key(id), milliseconds(ttl))
+	replies, _, err := s.client.Do(ctx, load.key, load.commands[:]...)
+	if err != nil {
+		return nil, s.failed("load", id, err) // load is not used again: the client may still be sending it
+	}
+	s.loads.put(load)
+	value, err := bulk(replies[0], refused(replies))
 	return value, s.failed("load", id, err)
 }
 

@@ -146,11 +146,20 @@ func (s *Store) stage(ctx context.Context, c change) (answer any, lost, err erro
 
 // swap is stage without a script, in two round trips.
 func (s *Store) swap(ctx context.Context, c change) (answer any, lost, err error) {
-	lost, err = s.watcher.watch(ctx, func(l link) (err error) {
-		answer, err = l.swap(c)
-		return err
-	})
-	return answer, lost, err
+	w := &swap{change: c}
+	lost, err = s.watcher.watch(ctx, w)
+	return w.answer, lost, err
+}
+
+// A swap is the task of a save with WATCH.
+type swap struct {
+	change
+	answer any
+}
+
+func (w *swap) on(l link) (err error) {
+	w.answer, err = l.swap(w.change)
+	return err
 }
 
 // swap stores c.value if what is stored is c.was. MULTI stands in the first flush: if it is refused, the SET is not sent,

@@ -1,0 +1,162 @@
+package session_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/internal/redistest"
+	"github.com/sessionkv/session/redisstore"
+)
+
+// discardWriter is a ResponseWriter that costs nothing.
+type discardWriter struct{ header http.Header }
+
+func (w *discardWriter) Header() http.Header         { return w.header }
+func (w *discardWriter) Write(p []byte) (int, error) { return len(p), nil }
+func (w *discardWriter) WriteHeader(int)             {}
+func (w *discardWriter) reset()                      { clear(w.header) }
+
+// A constStore has one value for every ID and takes whatever is saved.
+type constStore struct{ value []byte }
+
+func (s constStore) Load(context.Context, string, time.Duration) ([]byte, error) { return s.value, nil }
+func (s constStore) Save(context.Context, string, []byte, []byte, time.Duration) ([]byte, error) {
+	return nil, nil
+}
+func (s constStore) Delete(context.Context, string) ([]byte, error) { return s.value, nil }
+
+// sessionOf returns the text of a session with n members and about size bytes.
+func sessionOf(n, size int) []byte {
+	var text strings.Builder
+	text.WriteString(`{"_rev":"0123456789abcdef","visits":1`)
+	for i := range n {
+		fmt.Fprintf(&text, `,"key%d":"%s"`, i, strings.Repeat("x", max(0, size/n-12)))
+	}
+	return []byte(text.String() + "}")
+}
+
+func tokenRequest() *http.Request {
+	token, _ := liveToken()
+	r := httptest.NewRequest("GET", "/", nil)
+	r.AddCookie(&http.Cookie{Name: "__Host-session", Value: token})
+	return r
+}
+
+var works = map[string]func(w http.ResponseWriter, r *http.Request) error{
+	"untouched": func(http.ResponseWriter, *http.Request) error { return nil },
+	"read": func(_ http.ResponseWriter, r *http.Request) error {
+		s, err := session.Load(r.Context())
+		if err == nil {
+			visits.Get(s)
+		}
+		return err
+	},
+	"write": func(_ http.ResponseWriter, r *http.Request) error {
+		s, err := session.Load(r.Context())
+		if err != nil {
+			return err
+		}
+		n, _ := visits.Get(s)
+		return visits.Set(s, n+1)
+	},
+	"update": func(_ http.ResponseWriter, r *http.Request) error {
+		s, err := session.Load(r.Context())
+		if err != nil {
+			return err
+		}
+		return visits.Update(s, func(n int) int { return n + 1 })
+	},
+	"renew": func(_ http.ResponseWriter, r *http.Request) error {
+		s, err := session.Load(r.Context())
+		if err != nil {
+			return err
+		}
+		return s.Renew()
+	},
+}
+
+// BenchmarkRequest measures what the library adds to a request, without a store.
+func BenchmarkRequest(b *testing.B) {
+	for _, size := range []struct {
+		name string
+		n    int
+	}{{"200B", 4}, {"4kB", 40}, {"64kB", 250}, {"1MB", 1000}} {
+		bytes := map[string]int{"200B": 200, "4kB": 4 << 10, "64kB": 64 << 10, "1MB": 1<<20 - 4096}[size.name]
+		manager := newManager(b, session.Config{Store: constStore{sessionOf(size.n, bytes)}})
+		for _, name := range []string{"untouched", "read", "write", "update", "renew"} {
+			if name == "untouched" && size.name != "4kB" {
+				continue
+			}
+			b.Run(name+"/"+size.name, func(b *testing.B) {
+				handler := manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if err := works[name](w, r); err != nil {
+						b.Fatal(err)
+					}
+				}))
+				w, r := &discardWriter{http.Header{}}, tokenRequest()
+				b.ReportAllocs()
+				for b.Loop() {
+					w.reset()
+					handler.ServeHTTP(w, r)
+				}
+			})
+		}
+	}
+}
+
+// allocations returns how many a request of this handler makes.
+func allocations(handler http.Handler) float64 {
+	w, r := &discardWriter{http.Header{}}, tokenRequest()
+	return testing.AllocsPerRun(200, func() {
+		w.reset()
+		handler.ServeHTTP(w, r)
+	})
+}
+
+func TestAllocationsOfAnUntouchedRoute(t *testing.T) {
+	manager := newManager(t, session.Config{Store: constStore{}})
+	if n := allocations(manager.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))); n > 3 {
+		t.Errorf("%.0f allocations, at most 3 are allowed", n)
+	}
+}
+
+// A request that loads its session from Redis and reads one value makes at most 12 allocations, however many keys the
+// session has.
+func TestAllocationsOfAReadOnlyRequest(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
+	server := redistest.Start(t)
+	store, err := redisstore.Open(server.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	manager := newManager(t, session.Config{Store: store})
+	_, id := liveToken()
+	var counts []float64
+	for _, n := range []int{1, 40, 1000} {
+		server.Do(t, "SET", "session:"+id, sessionOf(n, 4096))
+		handler := manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s, err := session.Load(r.Context())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if n, ok := visits.Get(s); n != 1 || !ok {
+				t.Errorf("visits is %d, %v", n, ok)
+			}
+		}))
+		counts = append(counts, allocations(handler))
+	}
+	t.Logf("allocations with 1, 40 and 1,000 keys: %v", counts)
+	if counts[0] > 12 || counts[1] > counts[0] || counts[2] > counts[0] {
+		t.Errorf("allocations with 1, 40 and 1,000 keys: %v, at most 12 are allowed", counts)
+	}
+}
