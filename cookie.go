@@ -51,6 +51,10 @@ const (
 	// maxCookieAge is where user agents cut a cookie's life: RFC 6265bis, section 5.5.
 	maxCookieAge = 400 * 24 * time.Hour
 
+	// maxCookieSize, of name and value, and maxAttributeSize are what user agents take: RFC 6265bis, section 5.6.
+	maxCookieSize    = 4096
+	maxAttributeSize = 1024
+
 	// maxTokens is how many cookies of the name are looked up in the store. RFC 6265bis, section 4.2.2, says not to rely
 	// on the order of several, and a hostile sibling domain can add some.
 	maxTokens = 4
@@ -84,6 +88,12 @@ func (c Cookie) validateAttributes() error {
 	sample := http.Cookie{Name: c.Name, Value: "v", Path: c.Path, Domain: c.Domain}
 	if err := sample.Valid(); err != nil {
 		fault("session: Config.Cookie: %w", err)
+	}
+	if len(c.Name)+tokenLength > maxCookieSize {
+		fault("session: Config.Cookie.Name has %d bytes: browsers refuse a name and value of more than %d", len(c.Name), maxCookieSize)
+	}
+	if len(c.Domain) > maxAttributeSize || len(c.Path) > maxAttributeSize {
+		fault("session: Config.Cookie: browsers ignore a Domain or Path of more than %d bytes", maxAttributeSize)
 	}
 	if !strings.HasPrefix(c.Path, "/") {
 		fault("session: Config.Cookie.Path %q must begin with a slash", c.Path)

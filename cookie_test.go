@@ -66,6 +66,8 @@ func TestCookieFaults(t *testing.T) {
 		"a Domain with a port":            {session.Cookie{Domain: "localhost:80"}, "Domain"},
 		"a Path without a slash":          {session.Cookie{Path: "app"}, "slash"},
 		"a Path with a semicolon":         {session.Cookie{Path: "/a;b"}, "Path"},
+		"a Name that is too long":         {session.Cookie{Name: strings.Repeat("n", 4096-42)}, "4096"},
+		"a Path that is too long":         {session.Cookie{Path: "/" + strings.Repeat("p", 1024)}, "1024"},
 		"Persistent for more than a year": {session.Cookie{Persistent: true}, "400 days"},
 	}
 	for name, test := range tests {

@@ -43,7 +43,7 @@ func (k Key[T]) Update(s *Session, fn func(T) T) error {
 		if raw, ok := values.Get(string(k)); ok {
 			var err error
 			if value, err = decode[T](raw); err != nil {
-				return fmt.Errorf("session: key %q: %w", string(k), err)
+				return fmt.Errorf("session: the value of key %q is not a %T", string(k), value) // err may quote it
 			}
 		}
 		raw, err := encode(fn(value))

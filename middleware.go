@@ -14,7 +14,8 @@ import (
 type Config struct {
 	_ [0]func() // literals name their fields, so that one can be added
 
-	// Store keeps the sessions; package redisstore has the one on Redis. The Manager does not close it.
+	// Store keeps the sessions; package redisstore has the one on Redis. Managers with one store, or with stores that
+	// write to the same keys, accept each other's tokens. The Manager does not close it.
 	Store Store
 
 	// IdleTimeout is how long a session lives without use: each request that loads it starts the time anew. It is at

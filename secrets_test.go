@@ -126,6 +126,7 @@ func printable(p *play) map[string]any {
 		"redisstore.Store copy":  reflect.ValueOf(p.store).Elem().Interface(),
 		"redisstore.Client":      redisstore.Client(silent{}),
 		"redisstore.Command":     redisstore.Command{Name: "GETEX", Args: []any{"session:" + p.s.ID()}},
+		"redisstore.Sentinel":    redisstore.Sentinel{Addrs: []string{"127.0.0.1:1"}, Master: "mymaster"},
 		"redisstore.Options":     redisstore.Options{},
 		"the context":            p.r.Context(),
 		"the store's context":    p.given,
@@ -332,6 +333,10 @@ var surface = map[string]func(p *play){
 		p.tell(store, err, store.Ping(p.r.Context()))
 		redisstore.NewWithClient(nil, redisstore.Options{})
 	},
+	"redisstore.OpenSentinel": func(p *play) {
+		_, err := redisstore.OpenSentinel(redisstore.Sentinel{Addrs: []string{secretValue + "/"}, Password: secretValue, Database: -1})
+		p.tell(err)
+	},
 	"redisstore.Store.Ping":  func(p *play) { p.tell(p.store.Ping(p.r.Context())) },
 	"redisstore.Store.Close": func(p *play) { p.tell(p.store.Close(), p.store.Ping(p.r.Context())) },
 	"redisstore.Store.Load": func(p *play) {
@@ -372,6 +377,9 @@ var weathers = map[string]func(mini *miniredis.Miniredis, id string){
 func TestNothingSaysAToken(t *testing.T) {
 	functions, more := exported(t, "session")
 	stores, _ := exported(t, "redisstore")
+	stores = slices.DeleteFunc(stores, func(name string) bool { // what print calls
+		return slices.Contains([]string{"String", "GoString", "Format", "LogValue", "MarshalJSON", "MarshalText"}, name[strings.LastIndex(name, ".")+1:])
+	})
 	if got, want := slices.Sorted(maps.Keys(surface)), append(stores, functions...); !slices.Equal(got, want) {
 		t.Errorf("the test calls %q\nexported are %q", got, want)
 	}
@@ -631,5 +639,41 @@ func TestRedisstoreShowsNoPassword(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestSentinelShowsNoPassword prints the one exported value that holds passwords, and what its Store says.
+func TestSentinelShowsNoPassword(t *testing.T) {
+	const password, second = "correct horse battery staple", "a second one for the sentinels"
+	config := redisstore.Sentinel{
+		Addrs: []string{"127.0.0.1:1"}, Master: "mymaster",
+		Username: "app", Password: password, SentinelUsername: "watcher", SentinelPassword: second,
+	}
+	var printed strings.Builder // only so far as fmt asks a struct how to print it: not for %p and %w, not in an unexported field
+	for _, v := range []any{config, &config, []any{config}, map[string]any{"v": config}, struct{ V any }{config}} {
+		for _, verb := range "vTtbcdoOqxXUeEfFgGs" {
+			fmt.Fprintf(&printed, "%"+string(verb)+"%+"+string(verb)+"%#"+string(verb), v, v, v)
+		}
+		text, err := json.Marshal(v)
+		fmt.Fprintf(&printed, "%s %v\n", text, err)
+		slog.New(slog.NewTextHandler(&printed, nil)).Info("message", "value", v)
+		slog.New(slog.NewJSONHandler(&printed, nil)).Info("message", "value", v)
+	}
+	findSecrets(t, "the Sentinel", printed.String(), password, second)
+	store, err := redisstore.OpenSentinel(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	p := &play{}
+	_, loading := store.Load(t.Context(), "1", time.Minute)
+	p.tell(store, loading, store.Ping(t.Context()))
+	findSecrets(t, "the Store", print(store), password, second)
+	findSecrets(t, "its errors", p.told.String(), password, second)
+	config.Addrs, config.Database = []string{password + ":" + second + "@host"}, -1
+	if _, err := redisstore.OpenSentinel(config); err == nil {
+		t.Error("a Sentinel with faults was opened")
+	} else {
+		findSecrets(t, "the error", print(err), password, second)
 	}
 }

@@ -186,18 +186,21 @@ func TestTokensLeaveInSetCookieAlone(t *testing.T) {
 		"/renew": func(w http.ResponseWriter, r *http.Request) { _ = load(t, r).Renew() },
 		"/redirect": func(w http.ResponseWriter, r *http.Request) {
 			_ = load(t, r).Renew()
-			http.Redirect(w, r, "/read", 303)
+			http.Redirect(w, r, "/read", http.StatusSeeOther)
 		},
-		"/error": func(w http.ResponseWriter, r *http.Request) { _ = load(t, r).Renew(); http.Error(w, "no", 500) },
+		"/error": func(w http.ResponseWriter, r *http.Request) {
+			_ = load(t, r).Renew()
+			http.Error(w, "no", http.StatusInternalServerError)
+		},
 		"/unsaved": func(w http.ResponseWriter, r *http.Request) {
 			_ = load(t, r).Renew()
 			mini.SetError("OOM")
 		},
 		"/refused": func(w http.ResponseWriter, r *http.Request) {
 			_, err := session.Load(r.Context())
-			http.Error(w, fmt.Sprintf("%v %+v", err, err), 503)
+			http.Error(w, fmt.Sprintf("%v %+v", err, err), http.StatusServiceUnavailable)
 		},
-		"/destroy": func(w http.ResponseWriter, r *http.Request) { mini.SetError(""); load(t, r).Destroy() },
+		"/destroy": func(w http.ResponseWriter, r *http.Request) { load(t, r).Destroy() },
 	})))
 	for _, path := range []string{"/begin", "/read", "/renew", "/redirect", "/error", "/unsaved", "/refused", "/destroy"} {
 		before := browser.token()

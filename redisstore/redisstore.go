@@ -26,6 +26,7 @@ package redisstore
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -108,6 +109,9 @@ func newStore(client Client, options Options) *Store {
 	}
 	return &Store{client: client, prefix: options.Prefix}
 }
+
+// Format prints no more than what it is, for every verb of package fmt: the pool's settings may hold a password.
+func (s *Store) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "redisstore.Store") }
 
 // Ping reports whether Redis can be reached and would serve a session. It sends what every request sends, a GETEX (of
 // the bare prefix, which is no session's key), so it also finds a wrong password, a missing permission, a read-only

@@ -64,6 +64,7 @@ function press(route) {
 
 function show(html) {
 	const next = new DOMParser().parseFromString(html, 'text/html').getElementById('state');
+	if (!next) throw new Error('not this page'); // a proxy's error page, for instance
 	at('state').replaceWith(next);
 	begin();
 }
@@ -90,8 +91,14 @@ document.addEventListener('submit', event => {
 document.addEventListener('click', async event => {
 	const button = event.target.closest('[data-copy]');
 	if (!button) return;
-	await navigator.clipboard.writeText(button.previousElementSibling.textContent);
-	button.textContent = 'Copied';
+	const command = button.previousElementSibling;
+	try {
+		await navigator.clipboard.writeText(command.textContent);
+		button.textContent = 'Copied';
+	} catch {
+		getSelection().selectAllChildren(command);
+		button.textContent = 'Selected';
+	}
 	setTimeout(() => { button.textContent = 'Copy'; }, 1500);
 });
 

@@ -1,0 +1,19 @@
+module github.com/sessionkv/session/cmd/demo/browser
+
+go 1.25.0
+
+require (
+	github.com/alicebob/miniredis/v2 v2.40.0
+	github.com/chromedp/cdproto v0.159.0
+	github.com/chromedp/chromedp v0.23.0
+	github.com/gomodule/redigo v1.9.3
+	github.com/sessionkv/session v0.0.0
+)
+
+require (
+	github.com/go-json-experiment/json v0.0.0-20260213210345-44df1a37e875 // indirect
+	github.com/google/uuid v1.6.0 // indirect
+	github.com/yuin/gopher-lua v1.1.1 // indirect
+)
+
+replace github.com/sessionkv/session => ../../..

@@ -1,0 +1,176 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"html"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"sync"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+
+	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/redisstore"
+)
+
+const (
+	user  = session.Key[string]("user")  // who is signed in; absent: nobody
+	draft = session.Key[string]("draft") // what the slow requests write
+)
+
+// A site signs its visitors in and out.
+type site struct {
+	*httptest.Server
+	redis   *miniredis.Miniredis
+	log     *output
+	arrived chan bool // a slow request has loaded its session
+	release chan bool // lets one go on
+
+	mu    sync.Mutex
+	asked map[string][]bool // whether each request for a path brought the session's cookie
+}
+
+// newSite serves over HTTPS unless config says that the cookie is for HTTP.
+func newSite(t *testing.T, config session.Config) *site {
+	t.Helper()
+	s := &site{redis: miniredis.RunT(t), log: &output{}, arrived: make(chan bool), release: make(chan bool), asked: map[string][]bool{}}
+	store, err := redisstore.Open(s.redis.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	config.Store = store
+	config.Logger = slog.New(slog.NewTextHandler(s.log, nil))
+	sessions, err := session.New(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Server = httptest.NewUnstartedServer(s.record(sessions.Handler(s.routes())))
+	s.EnableHTTP2 = true
+	if config.Cookie.InsecureHTTP {
+		s.Start()
+	} else {
+		s.StartTLS()
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *site) record(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		brought := len(r.CookiesNamed("session"))+len(r.CookiesNamed("__Host-session")) > 0
+		s.mu.Lock()
+		s.asked[r.URL.Path] = append(s.asked[r.URL.Path], brought)
+		s.mu.Unlock()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// requests returns, for each request for a path so far, whether it brought the cookie.
+func (s *site) requests(path string) []bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked[path]
+}
+
+func (s *site) routes() http.Handler {
+	mux := http.NewServeMux()
+	route := func(pattern string, h func(w http.ResponseWriter, r *http.Request, s *session.Session) error) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			loaded, err := session.Load(r.Context())
+			if err == nil {
+				err = h(w, r, loaded)
+			}
+			if err != nil {
+				http.Error(w, err.Error(), http.StatusInternalServerError)
+			}
+		})
+	}
+	route("GET /{$}", home)
+	route("GET /account", func(w http.ResponseWriter, r *http.Request, s *session.Session) error {
+		w.Header().Set("Cache-Control", "no-store") // what a page for those who are signed in should have
+		return home(w, r, s)
+	})
+	route("POST /sign-in", func(w http.ResponseWriter, r *http.Request, s *session.Session) error {
+		if err := s.Renew(); err != nil {
+			return err
+		}
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return user.Set(s, "ann")
+	})
+	route("POST /sign-out", func(w http.ResponseWriter, r *http.Request, s *session.Session) error {
+		s.Destroy()
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return nil
+	})
+	route("GET /draft", func(w http.ResponseWriter, _ *http.Request, s *session.Session) error {
+		defer io.WriteString(w, "a draft of nobody")
+		return draft.Set(s, "nobody's")
+	})
+	route("GET /slow/{how}", s.slow)
+	mux.HandleFunc("/echo/", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		io.WriteString(w, "echo")
+	})
+	return mux
+}
+
+const homePage = `<!doctype html><title>site</title><link rel="icon" href="data:,"><p>%s
+<form method="post" action="/sign-in"><button id="sign-in">in</button></form>
+<form method="post" action="/sign-out"><button id="sign-out">out</button></form>
+<a id="elsewhere" href="/echo/elsewhere">elsewhere</a>`
+
+func home(w http.ResponseWriter, _ *http.Request, s *session.Session) error {
+	says := "nobody is signed in"
+	if name, ok := user.Get(s); ok {
+		says = "the secret of " + name
+	}
+	if text, ok := draft.Get(s); ok {
+		says += ", draft: " + text
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, err := fmt.Fprintf(w, homePage, html.EscapeString(says))
+	return err
+}
+
+// slow loads the session, as it was loaded before the caller is called, and goes on when it is released.
+func (s *site) slow(w http.ResponseWriter, r *http.Request, loaded *session.Session) error {
+	how := r.PathValue("how")
+	if how == "stream" {
+		io.WriteString(w, "begun, ")
+		http.NewResponseController(w).Flush()
+	}
+	if !s.pause(r.Context()) {
+		return r.Context().Err()
+	}
+	switch how {
+	case "write", "stream":
+		if err := draft.Set(loaded, "slow"); err != nil && how == "write" {
+			return err
+		}
+	case "renew":
+		if err := loaded.Renew(); err != nil {
+			return err
+		}
+		if err := draft.Set(loaded, "slow"); err != nil {
+			return err
+		}
+	}
+	_, err := io.WriteString(w, "done")
+	return err
+}
+
+func (s *site) pause(ctx context.Context) bool {
+	for _, c := range []chan bool{s.arrived, s.release} {
+		select {
+		case c <- true:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return true
+}
