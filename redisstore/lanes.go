@@ -2,18 +2,21 @@ package redisstore
 
 import (
 	"context"
+	"runtime"
 	"sync"
 	"time"
 )
 
 const (
-	// maxLanes is how many connections the callers share. Beyond about 16, Redis, which has one thread, gains nothing
-	// from more.
-	maxLanes = 16
+	// maxLanes is how many connections callers with large values take before they share: company gains them nothing, and
+	// each of them keeps a connection busy for long.
+	maxLanes = 64
 
-	// maxBatch is how many bytes, of commands and of replies as far as they can be guessed, go through one flush: what is
-	// larger gains nothing from company, and keeps it waiting.
+	// maxBatch is how many bytes, of commands and of replies as far as they can be guessed, go through one flush.
 	maxBatch = 64 << 10
+
+	// large is the size from which calls take lanes of their own.
+	large = maxBatch / 4
 
 	// callOverhead is what a small call takes of maxBatch.
 	callOverhead = 256
@@ -22,15 +25,26 @@ const (
 // lanes let the calls that run at the same time share connections and flushes. A call that finds a lane free runs on its
 // caller's goroutine, as if it were alone. The others wait, and as soon as a lane is free, those that have gathered by then
 // go out in one flush, again and again until none waits.
+//
+// For small values there are as many lanes as processors, and two at least, so that one writes while Redis works for the
+// other: with more of them fewer calls gather, and each costs this process and Redis more.
 type lanes struct {
-	limit int
-	run   func(ctx context.Context, calls *call)
+	small, large int // how many lanes there are for values of either kind
+	run          func(ctx context.Context, calls *call)
 
 	mu    sync.Mutex
 	taken int
 	first *call // that waits, with those that came later behind it
 	last  *call
 	reply int // about the size of a reply
+}
+
+// newLanes are lanes on at most limit connections; 0 is no limit.
+func newLanes(limit int, run func(ctx context.Context, calls *call)) lanes {
+	if limit == 0 || limit > maxLanes {
+		limit = maxLanes
+	}
+	return lanes{small: min(limit, max(2, runtime.GOMAXPROCS(0))), large: limit, run: run}
 }
 
 // A call is what one caller wants done: commands that go out together.
@@ -43,45 +57,76 @@ type call struct {
 	room    [2]any // for replies: no call has more commands
 	lost    error
 	err     error
-	sent    int           // how often
-	done    chan struct{} // closed when the outcome is there; nil if nobody waits for it
+	sent    int // how often
+	done    chan struct{}
 }
+
+// A waiter is what a caller in the queue waits with.
+type waiter struct {
+	done  chan struct{} // gets its one element when the outcome is there
+	timer *time.Timer
+}
+
+var waiters = sync.Pool{New: func() any {
+	return &waiter{make(chan struct{}, 1), time.NewTimer(time.Hour)}
+}}
 
 // do runs the commands and returns their outcome, by the deadline of ctx.
 func (l *lanes) do(ctx context.Context, commands []Command) (replies []any, lost, err error) {
 	c := &call{commands: commands}
-	c.deadline, _ = ctx.Deadline()
 	if l.enter(c) {
 		defer l.leave(c)
 		l.run(ctx, c)
 		return c.replies, c.lost, c.err
 	}
-	timer := time.NewTimer(time.Until(c.deadline))
-	defer timer.Stop()
-	select {
-	case <-c.done:
-		return c.replies, c.lost, c.err
-	case <-timer.C:
-		return nil, nil, context.DeadlineExceeded // c itself belongs to the batch that it is in
-	}
+	c.deadline, _ = ctx.Deadline()
+	return l.wait(c)
 }
 
-// enter takes a free lane for c, or lets it wait.
+// enter takes a lane if one is free and nobody waits.
 func (l *lanes) enter(c *call) (entered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.first == nil && l.taken < l.limit {
-		l.taken++
-		return true
+	limit := l.small
+	if l.size(c) >= large {
+		limit = l.large
 	}
-	c.done = make(chan struct{})
+	if l.first != nil || l.taken >= limit {
+		return false
+	}
+	l.taken++
+	return true
+}
+
+// wait queues c and waits for its outcome.
+func (l *lanes) wait(c *call) (replies []any, lost, err error) {
+	w := waiters.Get().(*waiter)
+	w.timer.Reset(time.Until(c.deadline))
+	c.done = w.done
+	l.queue(c)
+	select {
+	case <-w.done:
+		w.timer.Stop()
+		waiters.Put(w)
+		return c.replies, c.lost, c.err
+	case <-w.timer.C:
+		return nil, nil, context.DeadlineExceeded // c, and with it w.done, belong to the batch that it is in
+	}
+}
+
+func (l *lanes) queue(c *call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.first == nil {
 		l.first = c
 	} else {
 		l.last.next = c
 	}
 	l.last = c
-	return false
+	if l.taken == 0 { // the last lane was left since enter has looked
+		l.taken++
+		go l.drain()
+	}
 }
 
 // leave gives the lane of c to those that wait, on a goroutine of theirs: the caller of c has its reply.
@@ -144,7 +189,7 @@ func (l *lanes) finish(batch *call) {
 	defer l.mu.Unlock()
 	for c := batch; c != nil; c = c.next {
 		l.learn(c)
-		close(c.done)
+		c.done <- struct{}{}
 	}
 }
 

@@ -73,7 +73,7 @@ func (l *lanes) waiting() (n int) {
 
 func TestCallsThatFindNoLaneGoOutTogetherInOrder(t *testing.T) {
 	own := newLine()
-	l := &lanes{limit: 1, run: own.run}
+	l := &lanes{small: 1, large: 1, run: own.run}
 	var results sync.WaitGroup
 	for i := range 7 {
 		queue(t, l, &results, time.Minute, fmt.Sprint(i), nil)
@@ -88,7 +88,7 @@ func TestCallsThatFindNoLaneGoOutTogetherInOrder(t *testing.T) {
 
 func TestEachFreeLaneTakesACallAtOnce(t *testing.T) {
 	own := newLine()
-	l := &lanes{limit: 3, run: own.run}
+	l := &lanes{small: 3, large: 3, run: own.run}
 	var results sync.WaitGroup
 	for i := range 3 {
 		queue(t, l, &results, time.Minute, fmt.Sprint(i), nil)
@@ -104,7 +104,7 @@ func TestEachFreeLaneTakesACallAtOnce(t *testing.T) {
 
 func TestLargeCallsGoByThemselves(t *testing.T) {
 	own := newLine()
-	l := &lanes{limit: 1, run: own.run}
+	l := &lanes{small: 1, large: 1, run: own.run}
 	var results sync.WaitGroup
 	large := bytes.Repeat([]byte("x"), maxBatch)
 	for i, value := range [][]byte{nil, nil, large, nil, nil} {
@@ -122,7 +122,7 @@ func TestLargeCallsGoByThemselves(t *testing.T) {
 func TestLargeRepliesMakeSmallBatches(t *testing.T) {
 	own := newLine()
 	own.reply = bytes.Repeat([]byte("x"), 4*maxBatch)
-	l := &lanes{limit: 1, run: own.run}
+	l := &lanes{small: 1, large: 1, run: own.run}
 	var results sync.WaitGroup
 	for i := range 12 {
 		queue(t, l, &results, time.Minute, fmt.Sprint(i), nil)
@@ -146,7 +146,7 @@ func TestLargeRepliesMakeSmallBatches(t *testing.T) {
 // A caller whose time is up leaves, and what it wanted is not sent if it was still waiting. Its neighbours stay.
 func TestDeadlineOfOneCallIsNotThatOfItsNeighbours(t *testing.T) {
 	own := newLine()
-	l := &lanes{limit: 1, run: own.run}
+	l := &lanes{small: 1, large: 1, run: own.run}
 	var results sync.WaitGroup
 	queue(t, l, &results, time.Minute, "first", nil)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
@@ -164,11 +164,32 @@ func TestDeadlineOfOneCallIsNotThatOfItsNeighbours(t *testing.T) {
 }
 
 func TestLanesDoNotExceedMaxActive(t *testing.T) {
-	if p := newPool(&redis.Pool{MaxActive: 3}); p.lanes.limit != 3 {
-		t.Errorf("%d lanes for 3 connections", p.lanes.limit)
+	for _, test := range []struct{ maxActive, large int }{{0, maxLanes}, {1, 1}, {3, 3}, {1000, maxLanes}} {
+		p := newPool(&redis.Pool{MaxActive: test.maxActive})
+		if p.lanes.large != test.large || p.lanes.small > p.lanes.large || p.lanes.small < 1 {
+			t.Errorf("MaxActive %d: %d lanes, for large values %d", test.maxActive, p.lanes.small, p.lanes.large)
+		}
 	}
-	if p := newPool(&redis.Pool{}); p.lanes.limit != maxLanes {
-		t.Errorf("%d lanes", p.lanes.limit)
+}
+
+func TestLargeValuesGetMoreLanes(t *testing.T) {
+	sending := &call{commands: []Command{cmd("SET", "key", make([]byte, large))}}
+	loading := &call{commands: []Command{cmd("GETEX", "key")}}
+	for name, test := range map[string]struct {
+		c     *call
+		reply int
+		want  int
+	}{
+		"small":         {loading, 0, 2},
+		"large command": {sending, 0, 5},
+		"large replies": {loading, large, 5},
+	} {
+		l := &lanes{small: 2, large: 5, reply: test.reply}
+		for l.enter(test.c) {
+		}
+		if l.taken != test.want {
+			t.Errorf("%s: %d lanes", name, l.taken)
+		}
 	}
 }
 

@@ -20,10 +20,7 @@ type pool struct {
 
 func newPool(p *redis.Pool) *pool {
 	own := &pool{redis: p}
-	own.lanes = lanes{limit: maxLanes, run: own.run}
-	if p.MaxActive > 0 {
-		own.lanes.limit = min(maxLanes, p.MaxActive)
-	}
+	own.lanes = newLanes(p.MaxActive, own.run)
 	return own
 }
 

@@ -1,7 +1,6 @@
 package redisstore
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"crypto/tls"
@@ -58,7 +57,7 @@ func (t target) dial(ctx context.Context) (redis.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		return bufferedConn{conn, bufio.NewReaderSize(conn, readBuffer)}, nil
+		return newBufferedConn(conn), nil
 	}
 	return redis.DialContext(ctx, t.network, t.address,
 		redis.DialContextFunc(buffered),
@@ -68,16 +67,6 @@ func (t target) dial(ctx context.Context) (redis.Conn, error) {
 		redis.DialPassword(t.password),
 		redis.DialDatabase(t.database))
 }
-
-// readBuffer takes the reply to most loads, and that to many small ones, in one system call. redigo's own has 4 kB.
-const readBuffer = 16 << 10
-
-type bufferedConn struct {
-	net.Conn
-	in *bufio.Reader
-}
-
-func (c bufferedConn) Read(p []byte) (int, error) { return c.in.Read(p) }
 
 // The errors of Open. They are constant because a URL that does not parse may show its password in any of its parts:
 // in redis://:pa/ss@host it is in the path.

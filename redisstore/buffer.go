@@ -1,0 +1,32 @@
+package redisstore
+
+import (
+	"bufio"
+	"net"
+)
+
+// bufferSize takes the values of most sessions, and the commands or replies of many, in one system call. redigo's own
+// buffers have 4 kB, and it writes them out whenever they are full.
+const bufferSize = 16 << 10
+
+// bufferedConn writes what it was given when it is read from: a client of Redis waits for a reply after every flush.
+type bufferedConn struct {
+	net.Conn
+	in  *bufio.Reader
+	out *bufio.Writer
+}
+
+func newBufferedConn(conn net.Conn) bufferedConn {
+	return bufferedConn{conn, bufio.NewReaderSize(conn, bufferSize), bufio.NewWriterSize(conn, bufferSize)}
+}
+
+func (c bufferedConn) Write(p []byte) (int, error) { return c.out.Write(p) }
+
+func (c bufferedConn) Read(p []byte) (int, error) {
+	if c.out.Buffered() > 0 {
+		if err := c.out.Flush(); err != nil {
+			return 0, err
+		}
+	}
+	return c.in.Read(p)
+}
