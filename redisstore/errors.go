@@ -76,7 +76,7 @@ func (s *Store) refusalHint(text string) string {
 	return ""
 }
 
-const isCluster = "this is one node of a Redis Cluster, which the pool of one node cannot serve"
+const isCluster = "this is a Redis Cluster, which a pool of redigo cannot serve: use redisstore/goredis"
 
 // hints are what to do, by how the server's error begins.
 var hints = []struct{ prefix, hint string }{
@@ -86,7 +86,7 @@ var hints = []struct{ prefix, hint string }{
 	{"MASTERDOWN", "this is a replica without its primary; use the address of the primary"},
 	{"NOREPLICAS", "Redis has fewer replicas than its min-replicas-to-write"},
 	{"MISCONF", "Redis cannot write its snapshot and so takes no writes; see its log and its disk"},
-	{"NOAUTH", "Redis wants a password; put it into the URL, or into the pool's Dial"},
+	{"NOAUTH", "Redis wants a password; put it into the URL, the Sentinel or the client's options, or into the pool's Dial"},
 	{"WRONGPASS", "the user or the password is wrong, or the user is disabled"},
 	{"ERR AUTH", "Redis has no password, but one was given"},
 	{"ERR invalid password", "the password is wrong"},
@@ -95,9 +95,10 @@ var hints = []struct{ prefix, hint string }{
 	{"ERR ACL failure in script", needs},
 	{"MOVED", isCluster},
 	{"ASK", isCluster},
-	{"TRYAGAIN", isCluster},
+	{"TRYAGAIN", "a slot of this Redis Cluster is being moved, and what it holds of the session is not yet in one place; " +
+		"if that does not pass, see redis-cli --cluster fix. A pool of redigo cannot serve a cluster: use redisstore/goredis"},
 	{"CROSSSLOT", isCluster},
-	{"CLUSTERDOWN", isCluster + "; and it is down"},
+	{"CLUSTERDOWN", "the Redis Cluster has no master for the slot, or too few masters; in a failover this passes"},
 	{"BUSY", "a script blocks Redis; see SCRIPT KILL"},
 	{"DENIED", "Redis is in protected mode; give it a password, or bind it to the right address"},
 	{"ERR max number of clients", "raise Redis's maxclients, or lower the pool's MaxActive"},
@@ -111,7 +112,7 @@ var hints = []struct{ prefix, hint string }{
 // needs is the hint on a missing permission.
 const needs = "the ACL user needs ~session:* ~{session:* +getex +getdel +set +evalsha +eval +strlen +getrange +rename " +
 	"+pexpire +unlink +type +get, or with Options.NoScripts ~session:* +getex +getdel +set +watch +strlen +getrange " +
-	"+multi +exec +discard; and +select for a database other than 0"
+	"+multi +exec +discard; and +select for a database other than 0, +role for OpenSentinel, +wait for Sentinel.Replicas"
 
 // refusal reports whether err is an error of the server that begins with code.
 func refusal(err error, code string) bool {

@@ -1,0 +1,338 @@
+package goredis_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/internal/redistest"
+	"github.com/sessionkv/session/internal/redistest/load"
+	"github.com/sessionkv/session/redisstore"
+	"github.com/sessionkv/session/redisstore/goredis"
+	"github.com/sessionkv/session/redisstore/storetest"
+)
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(silent{})
+	os.Exit(m.Run())
+}
+
+// silent keeps go-redis from printing what the tests do to its connections.
+type silent struct{}
+
+func (silent) Printf(context.Context, string, ...any) {}
+
+func ExampleNew() {
+	client := redis.NewClusterClient(&redis.ClusterOptions{
+		Addrs:                 []string{"n1:6379", "n2:6379", "n3:6379"},
+		Password:              os.Getenv("REDIS_PASSWORD"),
+		ContextTimeoutEnabled: true,
+		DialerRetries:         1,
+	})
+	store := goredis.New(client, redisstore.Options{})
+	defer store.Close()
+	sessions, err := session.New(session.Config{Store: store})
+	fmt.Println(sessions != nil, err)
+	// Output: true <nil>
+}
+
+// A client that go-redis connects through Sentinel follows failovers by itself.
+func ExampleNew_sentinel() {
+	client := redis.NewFailoverClient(&redis.FailoverOptions{
+		MasterName:            "mymaster",
+		SentinelAddrs:         []string{"s1:26379", "s2:26379", "s3:26379"},
+		ContextTimeoutEnabled: true,
+		DialerRetries:         1,
+	})
+	store := goredis.New(client, redisstore.Options{})
+	defer store.Close()
+	sessions, err := session.New(session.Config{Store: store})
+	fmt.Println(sessions != nil, err)
+	// Output: true <nil>
+}
+
+func value(body string) []byte {
+	return fmt.Appendf(nil, `{"_rev":"%s","body":"%s"}`, rand.Text(), body)
+}
+
+func newStore(t testing.TB, client redis.UniversalClient) *redisstore.Store {
+	store := goredis.New(client, redisstore.Options{})
+	t.Cleanup(func() { store.Close() })
+	return store
+}
+
+func newClusterClient(c *redistest.Cluster) *redis.ClusterClient {
+	return redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs(), ContextTimeoutEnabled: true, DialerRetries: 1})
+}
+
+func newFailoverClient(set *redistest.Sentinels) *redis.Client {
+	options := &redis.FailoverOptions{MasterName: redistest.MasterName, ContextTimeoutEnabled: true, DialerRetries: 1}
+	for _, s := range set.Sentinels {
+		options.SentinelAddrs = append(options.SentinelAddrs, s.Addr())
+	}
+	return redis.NewFailoverClient(options)
+}
+
+// A timed store lets storetest make time pass.
+type timed struct {
+	*redisstore.Store
+	server *miniredis.Miniredis
+}
+
+func (s timed) Advance(d time.Duration) { s.server.FastForward(d) }
+
+func TestStoreOnMiniredis(t *testing.T) {
+	storetest.Run(t, func(t *testing.T) session.Store {
+		server := miniredis.RunT(t)
+		return timed{newStore(t, redis.NewClient(&redis.Options{Addr: server.Addr()})), server}
+	})
+}
+
+func TestStoreOnRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	for name, options := range map[string]*redis.Options{
+		"as it comes":    {},
+		"as advised":     {ContextTimeoutEnabled: true, DialerRetries: 1},
+		"with RESP2":     {Protocol: 2},
+		"one connection": {PoolSize: 1},
+	} {
+		options.Addr = server.Addr()
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			storetest.Run(t, func(t *testing.T) session.Store { return newStore(t, redis.NewClient(options)) })
+		})
+	}
+}
+
+func TestStoreOnSentinel(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinels(t, nil)
+	storetest.Run(t, func(t *testing.T) session.Store { return newStore(t, newFailoverClient(set)) })
+}
+
+func TestStoreOnCluster(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	storetest.Run(t, func(t *testing.T) session.Store { return newStore(t, newClusterClient(c)) })
+}
+
+func TestSessionsAreSpread(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	store := newStore(t, newClusterClient(c))
+	const sessions = 300
+	for range sessions {
+		id, first, second := rand.Text(), value("1"), value("2")
+		_, err1 := store.Save(t.Context(), id, nil, first, time.Hour)
+		_, err2 := store.Save(t.Context(), id, first, second, time.Hour)
+		got, err3 := store.Load(t.Context(), id, time.Hour)
+		if err := errors.Join(err1, err2, err3); err != nil || string(got) != string(second) {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	total := int64(0)
+	for _, s := range c.Servers[:3] {
+		n := s.Do(t, "DBSIZE").(int64)
+		if total += n; n < sessions/6 {
+			t.Errorf("%d of %d sessions on one of three masters", n, sessions)
+		}
+	}
+	if total != sessions {
+		t.Errorf("%d keys for %d sessions", total, sessions)
+	}
+}
+
+const visits = session.Key[int]("visits")
+
+// Concurrent requests of one session are counted exactly, whatever slot it is in.
+func TestConcurrentUpdates(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	sessions, err := session.New(session.Config{Store: newStore(t, newClusterClient(c)), Cookie: session.Cookie{InsecureHTTP: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, err := session.Load(r.Context())
+		if err == nil {
+			err = visits.Update(s, func(n int) int { return n + 1 })
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		if r.URL.Path == "/last" {
+			n, _ := visits.Get(s)
+			fmt.Fprint(w, n)
+		}
+	}))
+	request := func(path string, cookies []*http.Cookie) *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", path, nil)
+		for _, cookie := range cookies {
+			r.AddCookie(cookie)
+		}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != http.StatusOK {
+			t.Errorf("status %d: %s", w.Code, w.Body)
+		}
+		return w
+	}
+	for range 5 {
+		cookies := request("/", nil).Result().Cookies()
+		var group sync.WaitGroup
+		for range 50 {
+			group.Go(func() { request("/", cookies) })
+		}
+		group.Wait()
+		if got := request("/last", cookies).Body.String(); got != "52" {
+			t.Errorf("counted %s; want 52", got)
+		}
+	}
+}
+
+// A slot is moved to a new node, step by step, and in each state every operation works.
+func TestMovingSlot(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	store := newStore(t, newClusterClient(c))
+	target := c.Add()
+	const id = "moving"
+	slot := c.Slot("session:" + id)
+	first := value("1")
+	save := func(was, value []byte) {
+		t.Helper()
+		if current, err := store.Save(t.Context(), id, was, value, time.Hour); err != nil {
+			t.Fatalf("Save = %q, %v", current, err)
+		}
+	}
+	want := func(value []byte) {
+		t.Helper()
+		if got, err := store.Load(t.Context(), id, time.Hour); err != nil || string(got) != string(value) {
+			t.Fatalf("Load = %q, %v; want %q", got, err, value)
+		}
+	}
+	save(nil, first)
+
+	// The session is still where it was: it can be loaded, but not saved until it has been moved.
+	from := c.BeginMove(slot, target)
+	want(first)
+	second := value("2")
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	start := time.Now()
+	_, err := store.Save(ctx, id, first, second, time.Hour)
+	if took := time.Since(start); err == nil || !strings.Contains(err.Error(), "TRYAGAIN") || took > 700*time.Millisecond {
+		t.Errorf("a save of what has not been moved: %v after %v", err, took)
+	}
+	saved := make(chan error, 1)
+	go func() {
+		_, err := store.Save(t.Context(), id, first, second, time.Hour)
+		saved <- err
+	}()
+	c.MoveKeys(slot, from, target)
+	if err := <-saved; err != nil {
+		t.Errorf("a save that meets the move: %v", err)
+	}
+
+	// The session has been moved, but its slot has not.
+	want(second)
+	third := value("3")
+	save(second, third)
+	if got, err := store.Save(t.Context(), id, second, value("4"), time.Hour); err != session.ErrConflict || string(got) != string(third) {
+		t.Errorf("a stale save: %q, %v", got, err)
+	}
+	if got, err := store.Delete(t.Context(), id); err != nil || string(got) != string(third) {
+		t.Errorf("Delete = %q, %v", got, err)
+	}
+	save(nil, first)
+
+	c.EndMove(slot, from, target)
+	want(first)
+	save(first, second)
+	if n := target.Do(t, "EXISTS", "session:"+id); n != int64(1) {
+		t.Errorf("the new node has the session %d times", n)
+	}
+	c.Move(slot, from)
+	want(second)
+	save(second, third)
+}
+
+// Figures of docs/operations.md: go test -v -run TestFailover in redisstore/goredis
+func TestFailover(t *testing.T) {
+	t.Run("slots moved", func(t *testing.T) {
+		t.Parallel()
+		c := redistest.StartCluster(t)
+		target := c.Add()
+		result := load.Run(t, newStore(t, newClusterClient(c)), func() {
+			slots := c.UsedSlots()
+			t.Logf("%d slots, there and back again", len(slots))
+			home := map[int]*redistest.Server{}
+			for _, slot := range slots {
+				home[slot] = c.Owner(slot)
+				c.Move(slot, target)
+			}
+			for slot, server := range home {
+				c.Move(slot, server)
+			}
+		})
+		t.Log(result)
+		if result.Failed+result.Lost+result.Back > 0 {
+			t.Error("moving slots must lose nothing and fail nothing")
+		}
+	})
+	for _, test := range []struct {
+		name  string
+		fault func(t *testing.T, c *redistest.Cluster)
+	}{
+		{"cluster, by hand", func(t *testing.T, c *redistest.Cluster) {
+			c.Servers[3].Do(t, "CLUSTER", "FAILOVER")
+			c.AwaitMaster(c.Servers[3])
+			redistest.Eventually(t, func() error {
+				if c.Servers[0].IsMaster(t) {
+					return errors.New("the old master still is one")
+				}
+				return nil
+			})
+		}},
+		{"cluster, master killed", func(t *testing.T, c *redistest.Cluster) {
+			c.Servers[0].Kill()
+			c.AwaitMaster(c.Servers[3])
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := redistest.StartCluster(t)
+			t.Log(load.Run(t, newStore(t, newClusterClient(c)), func() { test.fault(t, c) }))
+		})
+	}
+	for _, test := range []struct {
+		name  string
+		fault func(set *redistest.Sentinels)
+	}{
+		{"sentinel, by hand", (*redistest.Sentinels).Failover},
+		{"sentinel, master killed", func(set *redistest.Sentinels) {
+			master := set.Master()
+			master.Kill()
+			set.AwaitSwitch(master)
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			set := redistest.StartSentinels(t, nil)
+			t.Log(load.Run(t, newStore(t, newFailoverClient(set)), func() { test.fault(set) }))
+		})
+	}
+}

@@ -1,0 +1,398 @@
+package redisstore_test
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/alicebob/miniredis/v2/server"
+
+	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/internal/redistest"
+	"github.com/sessionkv/session/internal/redistest/load"
+	"github.com/sessionkv/session/redisstore"
+	"github.com/sessionkv/session/redisstore/storetest"
+)
+
+func ExampleOpenSentinel() {
+	store, err := redisstore.OpenSentinel(redisstore.Sentinel{
+		Addrs:    []string{"s1:26379", "s2:26379", "s3:26379"},
+		Master:   "mymaster",
+		Password: os.Getenv("REDIS_PASSWORD"),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer store.Close()
+	sessions, err := session.New(session.Config{Store: store})
+	fmt.Println(sessions != nil, err)
+	// Output: true <nil>
+}
+
+// openSentinel returns a Store that is closed with the test.
+func openSentinel(t testing.TB, config redisstore.Sentinel) *redisstore.Store {
+	t.Helper()
+	if config.Master == "" {
+		config.Master = redistest.MasterName
+	}
+	store, err := redisstore.OpenSentinel(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	return store
+}
+
+func addrs(servers ...*redistest.Server) (addrs []string) {
+	for _, s := range servers {
+		addrs = append(addrs, s.Addr())
+	}
+	return addrs
+}
+
+func TestStoreOnSentinel(t *testing.T) {
+	set := redistest.StartSentinels(t, nil)
+	storetest.Run(t, func(t *testing.T) session.Store {
+		prefix := rand.Text() + ":"
+		config := redisstore.Sentinel{Addrs: addrs(set.Sentinels...), Options: redisstore.Options{Prefix: prefix}}
+		return timed{openSentinel(t, config), func(d time.Duration) { age(t, set.Servers[0], prefix, d) }}
+	})
+}
+
+// Figures of docs/operations.md: go test -v -run TestFailover ./redisstore
+func TestFailover(t *testing.T) {
+	keep := []string{"--min-replicas-to-write", "1", "--min-replicas-max-lag", "1"}
+	for _, test := range []struct {
+		name     string
+		args     []string
+		replicas int
+		fault    func(set *redistest.Sentinels)
+		mayLose  bool
+	}{
+		{"by hand", nil, 0, (*redistest.Sentinels).Failover, true},
+		{"by hand, with Replicas", nil, 1, failoverAndReplica, false},
+		{"by hand, with min-replicas-to-write", keep, 0, failoverAndReplica, false},
+		{"master killed", nil, 0, killMaster, true},
+		{"master hung", nil, 0, hangMaster, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			set := redistest.StartSentinels(t, test.args)
+			store := openSentinel(t, redisstore.Sentinel{
+				Addrs: addrs(set.Sentinels...), Replicas: test.replicas, ReplicaTimeout: 200 * time.Millisecond,
+			})
+			result := load.Run(t, store, func() { test.fault(set) })
+			t.Log(result)
+			if !test.mayLose && result.Lost+result.Back > 0 {
+				t.Error("lost what a replica had acknowledged")
+			}
+		})
+	}
+}
+
+// failoverAndReplica is a failover that is over when the old master has become a replica.
+func failoverAndReplica(set *redistest.Sentinels) {
+	set.Failover()
+	set.AwaitReplica()
+}
+
+func killMaster(set *redistest.Sentinels) {
+	master := set.Master()
+	master.Kill()
+	set.AwaitSwitch(master)
+}
+
+// hangMaster stops the master, and lets it go on when it is no longer the master.
+func hangMaster(set *redistest.Sentinels) {
+	master := set.Master()
+	master.Stop()
+	set.AwaitSwitch(master)
+	master.Cont()
+}
+
+func TestSentinelPasswords(t *testing.T) {
+	t.Parallel()
+	set := redistest.StartSentinels(t,
+		[]string{"--requirepass", "word", "--masterauth", "word"},
+		"sentinel auth-pass "+redistest.MasterName+" word", "requirepass other")
+	right := redisstore.Sentinel{Addrs: addrs(set.Sentinels...), Password: "word", SentinelPassword: "other"}
+	redistest.Eventually(t, func() error { return openSentinel(t, right).Ping(t.Context()) })
+
+	for _, test := range []struct {
+		password, sentinelPassword string
+		want                       string
+	}{
+		{"", "other", "NOAUTH"}, {"wrong", "other", "WRONGPASS"}, {"word", "", "NOAUTH"}, {"word", "wrong", "WRONGPASS"},
+	} {
+		config := right
+		config.Password, config.SentinelPassword = test.password, test.sentinelPassword
+		errs := operations(t.Context(), openSentinel(t, config), "1")
+		wantErrors(t, errs, test.want)
+		for _, err := range errs {
+			if strings.Contains(err.Error(), "word (") || strings.Contains(err.Error(), "other") {
+				t.Errorf("%v shows a password", err)
+			}
+		}
+	}
+}
+
+func TestReplicas(t *testing.T) {
+	t.Parallel()
+	const patience = 100 * time.Millisecond
+	set := redistest.StartSentinels(t, nil, "sentinel down-after-milliseconds "+redistest.MasterName+" 60000")
+	master, replica := set.Servers[0], set.Servers[1]
+	store := openSentinel(t, redisstore.Sentinel{Addrs: addrs(set.Sentinels...), Replicas: 1, ReplicaTimeout: patience})
+	first, second := mustSave(t, store, "1", nil, value("1")), value("2")
+	got := strings.Join(master.Commands(t, func() { mustSave(t, store, "1", first, second); wantStored(t, store, "1", second) }), " ")
+	if !strings.Contains(got, "EVALSHA WAIT") || !strings.Contains(got, "WAIT GETEX") {
+		t.Errorf("commands = %s; want one WAIT behind the save", got)
+	}
+	if got, err := store.Save(t.Context(), "1", first, value("3"), time.Minute); err != session.ErrConflict {
+		t.Errorf("a stale save = %.50q, %v", got, err)
+	}
+
+	replica.Stop()
+	third := value("3")
+	for _, operation := range []func() error{
+		func() error { _, err := store.Save(t.Context(), "1", second, third, time.Minute); return err },
+		func() error { _, err := store.Save(t.Context(), "2", nil, third, time.Minute); return err },
+		func() error { _, err := store.Delete(t.Context(), "2"); return err },
+	} {
+		start, err := time.Now(), operation()
+		if took := time.Since(start); took < patience/2 || took > time.Second+patience {
+			t.Errorf("it took %v; want %v", took, patience)
+		}
+		wantErrors(t, map[string]error{"": err}, "0 of 1 replicas")
+	}
+	wantStored(t, store, "1", third)
+	replica.Cont()
+	redistest.Eventually(t, func() error { // a repeat of the save counts once, and now succeeds
+		_, err := store.Save(t.Context(), "1", second, third, time.Minute)
+		return err
+	})
+}
+
+// A fakeSentinel answers what a test wants. Its master has as many names as there are tests.
+type fakeSentinel struct {
+	*server.Server
+	master atomic.Value // host:port, or "" for a master that it does not know
+	asked  atomic.Int32
+	peers  atomic.Int32 // that have subscribed
+	events chan string
+}
+
+func newFakeSentinel(t *testing.T, master string, config *tls.Config) *fakeSentinel {
+	t.Helper()
+	s := &fakeSentinel{events: make(chan string)}
+	s.master.Store(master)
+	var err error
+	if s.Server, err = server.NewServer("127.0.0.1:0"); config != nil {
+		s.Server, err = server.NewServerTLS("127.0.0.1:0", config)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Server.Close)
+	_ = s.Register("SENTINEL", func(c *server.Peer, _ string, _ []string) {
+		s.asked.Add(1)
+		host, port, _ := net.SplitHostPort(s.master.Load().(string))
+		if host == "" {
+			c.WriteLen(-1)
+			return
+		}
+		c.WriteStrings([]string{host, port})
+	})
+	_ = s.Register("SUBSCRIBE", func(c *server.Peer, _ string, args []string) {
+		c.Block(func(w *server.Writer) {
+			w.WritePushLen(3)
+			w.WriteBulk("subscribe")
+			w.WriteBulk(args[0])
+			w.WriteInt(1)
+		})
+		s.peers.Add(1)
+		go func() {
+			for event := range s.events {
+				c.Block(func(w *server.Writer) {
+					w.WritePushLen(3)
+					w.WriteBulk("message")
+					w.WriteBulk(args[0])
+					w.WriteBulk(event)
+				})
+				c.Flush()
+			}
+		}()
+	})
+	return s
+}
+
+// announce says that there is another master.
+func (s *fakeSentinel) announce(master string) {
+	old := s.master.Swap(master).(string)
+	s.events <- "another " + strings.ReplaceAll(old+" "+old, ":", " ")
+	s.events <- redistest.MasterName + " " + strings.ReplaceAll(old+" "+master, ":", " ")
+}
+
+// Connections to the old master are dropped at the announcement, though it lives and calls itself a master.
+func TestSwitchMaster(t *testing.T) {
+	old, next := redistest.Start(t), redistest.Start(t)
+	sentinel := newFakeSentinel(t, old.Addr(), nil)
+	store := openSentinel(t, redisstore.Sentinel{Addrs: []string{sentinel.Addr().String()}})
+	mustSave(t, store, "1", nil, value("1"))
+	redistest.Eventually(t, func() error {
+		if sentinel.peers.Load() == 0 {
+			return errors.New("the sentinel is not followed")
+		}
+		return nil
+	})
+	asked := sentinel.asked.Load()
+	sentinel.announce(next.Addr())
+	redistest.Eventually(t, func() error {
+		_, err := store.Load(t.Context(), "1", time.Minute)
+		if err == nil {
+			return errors.New("the old master is still in use")
+		}
+		return nil
+	})
+	mustSave(t, store, "2", nil, value("2"))
+	for server, want := range map[*redistest.Server]int64{old: 0, next: 1} {
+		if got := server.Do(t, "EXISTS", "session:2"); got != want {
+			t.Errorf("the value is %d times on %s; want %d", got, server.Addr(), want)
+		}
+	}
+	if n := sentinel.asked.Load() - asked; n > 1 { // the watcher may have asked in between
+		t.Errorf("the sentinel was asked %d times for what it had announced", n)
+	}
+
+	// A sentinel that is gone does not matter to what is known.
+	sentinel.Close()
+	mustSave(t, store, "3", nil, value("3"))
+}
+
+func TestSentinelsAreAskedInTurn(t *testing.T) {
+	redisServer := redistest.Start(t)
+	dead, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.Close()
+	hung, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and says nothing
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hung.Close()
+	ignorant, knows := newFakeSentinel(t, "", nil), newFakeSentinel(t, redisServer.Addr(), nil)
+	bad := []string{dead.Addr().String(), hung.Addr().String(), ignorant.Addr().String()}
+
+	store := openSentinel(t, redisstore.Sentinel{Addrs: append(bad, knows.Addr().String())})
+	if err := store.Ping(t.Context()); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	errs := map[string]error{"ping": openSentinel(t, redisstore.Sentinel{Addrs: bad}).Ping(ctx)}
+	wantErrors(t, errs, append(bad, "no sentinel names a master", "connection refused", "timeout", `knows no master "mymaster"`)...)
+	wantErrors(t, map[string]error{"": openSentinel(t, redisstore.Sentinel{Addrs: bad[2:]}).Ping(ctx)}, `knows no master "mymaster"`)
+}
+
+// A server that is no master is refused; one that does not tell is not.
+func TestRoleOfTheMaster(t *testing.T) {
+	master := redistest.Start(t)
+	replica := redistest.Start(t, "--replicaof", "127.0.0.1 "+strconv.Itoa(master.Port()))
+	sentinel := newFakeSentinel(t, replica.Addr(), nil)
+	store := openSentinel(t, redisstore.Sentinel{Addrs: []string{sentinel.Addr().String()}})
+	wantErrors(t, operations(t.Context(), store, "1"), "is a replica")
+	replica.Do(t, "REPLICAOF", "NO", "ONE")
+	if err := store.Ping(t.Context()); err != nil {
+		t.Errorf("after its promotion: %v", err)
+	}
+
+	master.Do(t, "ACL", "SETUSER", "app", "on", ">word", "~*", "+getex")
+	sentinel.master.Store(master.Addr())
+	config := redisstore.Sentinel{Addrs: []string{sentinel.Addr().String()}, Username: "app", Password: "word"}
+	if err := openSentinel(t, config).Ping(t.Context()); err != nil {
+		t.Errorf("without the permission for ROLE: %v", err)
+	}
+	master.Do(t, "REPLICAOF", "127.0.0.1", replica.Port())
+	wantErrors(t, map[string]error{"": openSentinel(t, config).Ping(t.Context())}, "READONLY")
+}
+
+func TestSentinelTLS(t *testing.T) {
+	certificate, roots := selfSigned(t)
+	config := &tls.Config{Certificates: []tls.Certificate{certificate}}
+	mini, err := miniredis.RunTLS(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mini.Close()
+	sentinel := newFakeSentinel(t, mini.Addr(), config)
+	store := openSentinel(t, redisstore.Sentinel{Addrs: []string{sentinel.Addr().String()}, TLS: &tls.Config{RootCAs: roots}})
+	wantStored(t, store, "1", mustSave(t, store, "1", nil, value("1")))
+
+	store = openSentinel(t, redisstore.Sentinel{Addrs: []string{sentinel.Addr().String()}, TLS: &tls.Config{}})
+	wantErrors(t, operations(t.Context(), store, "1"), "certificate")
+}
+
+func TestCloseEndsTheWatchers(t *testing.T) {
+	sentinel := newFakeSentinel(t, "127.0.0.1:1", nil)
+	hung, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hung.Close()
+	store := openSentinel(t, redisstore.Sentinel{Addrs: []string{sentinel.Addr().String(), hung.Addr().String(), "127.0.0.1:1"}})
+	redistest.Eventually(t, func() error {
+		if sentinel.peers.Load() == 0 {
+			return errors.New("the sentinel is not followed")
+		}
+		return nil
+	})
+	start := time.Now()
+	if err := store.Close(); err != nil {
+		t.Error(err)
+	}
+	if took := time.Since(start); took > time.Second {
+		t.Errorf("Close took %v", took)
+	}
+	stacks := make([]byte, 1<<20)
+	if stacks = stacks[:runtime.Stack(stacks, true)]; strings.Contains(string(stacks), "redisstore.keepAlive") {
+		t.Errorf("a watcher goes on after Close: %s", stacks)
+	}
+	wantErrors(t, operations(t.Context(), store, "1"), "closed pool")
+}
+
+func TestOpenSentinelFaults(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		config redisstore.Sentinel
+		want   string
+	}{
+		{"nothing", redisstore.Sentinel{}, "Sentinel.Addrs is missing"},
+		{"nothing", redisstore.Sentinel{}, "Sentinel.Master is missing"},
+		{"no host", redisstore.Sentinel{Addrs: []string{"s1:26379", ":26379"}}, "Sentinel.Addrs[1]"},
+		{"a URL", redisstore.Sentinel{Addrs: []string{"redis://word@s1:26379"}}, "Sentinel.Addrs[0]"},
+		{"a user alone", redisstore.Sentinel{Username: "app"}, "Sentinel.Password is missing"},
+		{"a user of the sentinels alone", redisstore.Sentinel{SentinelUsername: "app"}, "Sentinel.SentinelPassword is missing"},
+		{"a negative database", redisstore.Sentinel{Database: -1}, "Sentinel.Database"},
+		{"negative replicas", redisstore.Sentinel{Replicas: -1}, "Sentinel.Replicas"},
+		{"a negative time", redisstore.Sentinel{ReplicaTimeout: -1}, "Sentinel.ReplicaTimeout"},
+		{"a brace", redisstore.Sentinel{Options: redisstore.Options{Prefix: "{a"}}, "Sentinel.Options.Prefix"},
+		{"replicas without scripts", redisstore.Sentinel{Replicas: 1, Options: redisstore.Options{NoScripts: true}}, "NoScripts"},
+	} {
+		store, err := redisstore.OpenSentinel(test.config)
+		if store != nil || err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "word@") {
+			t.Errorf("%s: %v; want %q", test.name, err, test.want)
+		}
+	}
+}
