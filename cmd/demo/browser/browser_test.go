@@ -52,7 +52,7 @@ func TestMain(m *testing.M) {
 	ctx, cancel := context.WithCancel(context.Background())
 	stop := func() {}
 	chromium = sync.OnceValues(func() (context.Context, error) {
-		browser, end, err := startChromium(ctx)
+		browser, end, err := startChromium(ctx, filepath.Join(dir, "profile"))
 		stop = end
 		return browser, err
 	})
@@ -69,16 +69,27 @@ var (
 	demoProgram func() (path string, err error)
 )
 
-func startChromium(ctx context.Context) (browser context.Context, stop func(), err error) {
+// preferences allow what SameSite=None is for. Debian's Chromium does not by itself, nor does any in incognito profiles.
+const preferences = `{"profile":{"block_third_party_cookies":false,"cookie_controls_mode":0}}`
+
+func startChromium(ctx context.Context, dir string) (browser context.Context, stop func(), err error) {
 	stop = func() {}
 	program, err := findChromium()
 	if err != nil {
 		return nil, stop, err
 	}
+	if err := os.MkdirAll(filepath.Join(dir, "Default"), 0o700); err != nil {
+		return nil, stop, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "Default", "Preferences"), []byte(preferences), 0o600); err != nil {
+		return nil, stop, err
+	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
 		chromedp.ExecPath(program),
+		chromedp.UserDataDir(dir),
 		chromedp.NoSandbox, // it is not to be had in most containers, and the pages are our own
 		chromedp.DisableGPU,
+		chromedp.Flag("force-prefers-reduced-motion", true), // painting without a GPU is dear
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("ignore-certificate-errors-spki-list", certificatePin()),
@@ -176,9 +187,18 @@ func (b *tab) open(url string) {
 	b.do(chromedp.Navigate(url))
 }
 
+// click clicks on the middle of an element. (Chromedp's own Click does not know the elements of a page that was kept for the
+// back button.)
 func (b *tab) click(selector string) {
 	b.Helper()
-	b.do(chromedp.Click(chromedp.CSS(selector)))
+	type point struct{ X, Y float64 }
+	at := eval[point](b, fmt.Sprintf(`(() => {
+		const element = document.querySelector(%q);
+		element.scrollIntoView({block: 'nearest', behavior: 'instant'});
+		const {x, y, width, height} = element.getBoundingClientRect();
+		return {X: x + width / 2, Y: y + height / 2};
+	})()`, selector))
+	b.do(chromedp.MouseClickXY(at.X, at.Y))
 }
 
 // eval returns the value of a JavaScript expression, of its promise if it is one.

@@ -82,11 +82,14 @@ func TestBrowserTakesTheCookie(t *testing.T) {
 			if seen := eval[string](b, "document.cookie"); seen != "" {
 				t.Errorf("scripts see %q", seen)
 			}
-			secure := ""
-			if test.want.Secure {
-				secure = "; Secure"
+			planted := got.Name + "=planted; Path=/"
+			if got.Secure {
+				planted += "; Secure"
 			}
-			if seen := eval[string](b, fmt.Sprintf("document.cookie = '%s=planted; Path=/%s', document.cookie", got.Name, secure)); seen != "" {
+			if got.PartitionKey != nil {
+				planted += "; Partitioned; SameSite=None"
+			}
+			if seen := eval[string](b, fmt.Sprintf("document.cookie = %q, document.cookie", planted)); seen != "" {
 				t.Errorf("scripts set %q", seen)
 			}
 			b.open(s.URL)
@@ -142,23 +145,34 @@ func TestSameSite(t *testing.T) {
 	}
 }
 
-// newElsewhere is another server, whose page leads to s in all the ways that a page can. Its path names the visit.
-func newElsewhere(t *testing.T, s *site) *httptest.Server {
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/html; charset=utf-8")
-		_, _ = io.WriteString(w, strings.ReplaceAll(`<!doctype html><title>elsewhere</title><link rel="icon" href="data:,">
-<a id="link" href="TO/link">link</a>
-<form action="TO/form"><button id="form">form</button></form>
-<form method="post" action="TO/post"><button id="post">post</button></form>
-<img src="TO/image" alt="">
+const (
+	embeddedWays = `<img src="TO/image" alt="">
 <iframe src="TO/frame"></iframe>
 <script src="TO/script"></script>
 <script>
 fetch('TO/fetch', {credentials: 'include', mode: 'no-cors'});
 fetch('TO/fetch-post', {credentials: 'include', mode: 'no-cors', method: 'POST'});
 navigator.sendBeacon('TO/beacon');
-</script>`, "TO", s.URL+"/echo"+r.URL.Path))
+</script>`
+	waysOut = `<a href="TO/link" id="link">link</a>
+<form action="TO/form"><button id="form">form</button></form>
+<form method="post" action="TO/post"><button id="post">post</button></form>`
+)
+
+// newElsewhere is another server, whose pages lead to s in all the ways that pages can. The first part of their paths names
+// the visit.
+func newElsewhere(t *testing.T, s *site) *httptest.Server {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		visit, page, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
+		body := embeddedWays
+		if page == "out" {
+			body = waysOut
+		}
+		_, _ = io.WriteString(w, `<!doctype html><title>elsewhere</title><link rel="icon" href="data:,">`+
+			strings.ReplaceAll(body, "TO/", s.URL+"/echo/"+visit+"/"))
 	}))
+	server.Config.ErrorLog = s.Config.ErrorLog
 	if s.TLS != nil {
 		server.StartTLS()
 	} else {
@@ -183,12 +197,12 @@ func (b *tab) visit(s *site, from, name string, link, post, embedded bool) {
 			b.Errorf("%s: %s brings the cookie: %v, want %v", name, way, brought[0], want)
 		}
 	}
-	b.open(from + "/" + name)
+	b.open(from + "/" + name + "/embedded")
 	for _, way := range []string{"image", "frame", "script", "fetch", "fetch-post", "beacon"} {
 		check(way, embedded)
 	}
 	for way, want := range map[string]bool{"link": link, "form": link, "post": post} {
-		b.open(from + "/" + name)
+		b.open(from + "/" + name + "/out")
 		b.click("#" + way)
 		b.shows("echo")
 		check(way, want)

@@ -99,10 +99,11 @@ func TestImpatientClicks(t *testing.T) {
 	b := newProfile(t)
 	b.open(d.url)
 	eval[chromedp.Void](b, "for (const id of ['set', 'del', 'set', 'get', 'del', 'set', 'get']) document.getElementById(id).click()")
+	const requests = "performance.getEntriesByType('resource').map(r => new URL(r.name).pathname).filter(path => path !== '/')"
+	b.wait(requests + ".length >= 7")
 	b.said(`^GET /get 200 {"time":\d+}$`)
 	b.inState("live")
-	requests := eval[[]string](b, "performance.getEntriesByType('resource').map(r => new URL(r.name).pathname).filter(p => p !== '/')")
-	if got := strings.Join(requests, " "); got != "/set /del /set /get /del /set /get" {
+	if got := strings.Join(eval[[]string](b, requests), " "); got != "/set /del /set /get /del /set /get" {
 		t.Errorf("the page asked for %s", got)
 	}
 	b.complained(0)
@@ -152,6 +153,7 @@ func TestBarRunsDown(t *testing.T) {
 	server := redistest.Start(t)
 	d := startDemo(t, "-redis", server.URL(), "-ttl", "2s")
 	b := newProfile(t)
+	b.prefers("reduced-motion", "no-preference")
 	b.open(d.url)
 	b.click("#set")
 	b.inState("live")
@@ -392,7 +394,8 @@ func TestBackButtonOfTheDemo(t *testing.T) {
 	key := b.text("#key")
 	b.open(d.url + "/del")
 	b.shows("ok")
-	b.do(chromedp.NavigateBack())
+	b.back()
+	b.wait("location.pathname === '/'")
 	b.inState("none")
 	if html := eval[string](b, "document.documentElement.outerHTML"); strings.Contains(html, key) {
 		t.Errorf("the page still has %s", key)
@@ -449,13 +452,7 @@ func TestAppearance(t *testing.T) {
 		t.Helper()
 		grounds := map[string]string{}
 		for _, l := range looks {
-			_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-				{Name: "prefers-color-scheme", Value: l.scheme},
-				{Name: "prefers-reduced-motion", Value: "reduce"},
-			}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			b.prefers("color-scheme", l.scheme)
 			b.do(chromedp.EmulateViewport(l.width, l.height))
 			b.wait(fmt.Sprintf("innerWidth === %d && matchMedia('(prefers-color-scheme: %s)').matches", l.width, l.scheme))
 			// A button's own transition, to the colours of the other scheme, must be over.
@@ -499,6 +496,16 @@ func TestAppearance(t *testing.T) {
 	b.click("#get")
 	b.said("failed")
 	look("demo away")
+}
+
+// prefers sets what CSS calls prefers-name.
+func (b *tab) prefers(name, value string) {
+	b.Helper()
+	feature := &emulation.MediaFeature{Name: "prefers-" + name, Value: value}
+	_, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{feature}})
+	if err != nil {
+		b.Fatal(err)
+	}
 }
 
 // screenshot keeps a picture of the page where they are asked for.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -51,6 +52,7 @@ func newSite(t *testing.T, config session.Config) *site {
 	}
 	s.Server = httptest.NewUnstartedServer(s.record(sessions.Handler(s.routes())))
 	s.EnableHTTP2 = true
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // browsers open connections that they do not use
 	if config.Cookie.InsecureHTTP {
 		s.Start()
 	} else {
@@ -99,8 +101,11 @@ func (s *site) routes() http.Handler {
 		if err := s.Renew(); err != nil {
 			return err
 		}
+		if err := user.Set(s, "ann"); err != nil {
+			return err
+		}
 		http.Redirect(w, r, "/", http.StatusSeeOther)
-		return user.Set(s, "ann")
+		return nil
 	})
 	route("POST /sign-out", func(w http.ResponseWriter, r *http.Request, s *session.Session) error {
 		s.Destroy()
@@ -108,13 +113,16 @@ func (s *site) routes() http.Handler {
 		return nil
 	})
 	route("GET /draft", func(w http.ResponseWriter, _ *http.Request, s *session.Session) error {
-		defer io.WriteString(w, "a draft of nobody")
-		return draft.Set(s, "nobody's")
+		if err := draft.Set(s, "nobody's"); err != nil {
+			return err
+		}
+		_, err := io.WriteString(w, "a draft of nobody")
+		return err
 	})
 	route("GET /slow/{how}", s.slow)
 	mux.HandleFunc("/echo/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
-		io.WriteString(w, "echo")
+		_, _ = io.WriteString(w, `<link rel="icon" href="data:,">echo`)
 	})
 	return mux
 }
@@ -137,12 +145,12 @@ func home(w http.ResponseWriter, _ *http.Request, s *session.Session) error {
 	return err
 }
 
-// slow loads the session, as it was loaded before the caller is called, and goes on when it is released.
+// slow goes on with the session that was loaded for it when it is released.
 func (s *site) slow(w http.ResponseWriter, r *http.Request, loaded *session.Session) error {
 	how := r.PathValue("how")
 	if how == "stream" {
-		io.WriteString(w, "begun, ")
-		http.NewResponseController(w).Flush()
+		_, _ = io.WriteString(w, "begun, ")
+		_ = http.NewResponseController(w).Flush()
 	}
 	if !s.pause(r.Context()) {
 		return r.Context().Err()
@@ -152,11 +160,10 @@ func (s *site) slow(w http.ResponseWriter, r *http.Request, loaded *session.Sess
 		if err := draft.Set(loaded, "slow"); err != nil && how == "write" {
 			return err
 		}
+	case "destroy":
+		loaded.Destroy()
 	case "renew":
 		if err := loaded.Renew(); err != nil {
-			return err
-		}
-		if err := draft.Set(loaded, "slow"); err != nil {
 			return err
 		}
 	}
