@@ -3,8 +3,11 @@ package redisstore
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net"
 	"slices"
 	"strings"
@@ -45,12 +48,26 @@ type Sentinel struct {
 	// Redis sends a WAIT with it. If they have not after ReplicaTimeout, 0 meaning 500 ms, the call fails, and it is unknown
 	// whether the change will last: it is on the master. It must be well below the StoreTimeout of the session package.
 	//
-	// The price is a round trip from the master to a replica on every save, and 503 for every save while there are too few
-	// replicas. It makes the loss of an acknowledged save in a failover improbable, not impossible: the replica that is
-	// promoted may be another than the one that had it. It does not work with Options.NoScripts. The ACL user needs +wait.
+	// The price is a round trip from the master to a replica on every save, a connection for each save that runs at the
+	// same time, and 503 for every save while there are too few replicas. It makes the loss of an acknowledged save in a
+	// failover improbable, not impossible: the replica that is promoted may be another than the one that had it. That a
+	// repeated delete finds nothing does not say that replicas have taken over the first. It does not work with
+	// Options.NoScripts. The ACL user needs +wait.
 	Replicas       int
 	ReplicaTimeout time.Duration
 }
+
+// String names the master and the sentinels, and no password.
+func (s Sentinel) String() string { return fmt.Sprintf("redisstore.Sentinel(%s at %q)", s.Master, s.Addrs) }
+
+// Format prints String for every verb of package fmt.
+func (s Sentinel) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+
+// LogValue logs String.
+func (s Sentinel) LogValue() slog.Value { return slog.StringValue(s.String()) }
+
+// MarshalJSON encodes String.
+func (s Sentinel) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
 
 const (
 	sentinelPort = "26379"
@@ -95,9 +112,10 @@ func OpenSentinel(config Sentinel) (*Store, error) {
 		MaxIdle:      64,
 		IdleTimeout:  4 * time.Minute,
 	}, config.Options)
-	store.client = following{store.client, m}
+	own := store.client.(*pool)
+	store.client = following{own, m}
 	if config.Replicas > 0 {
-		store.client = waiting{store.client, config.Replicas, config.ReplicaTimeout}
+		store.client = waiting{store.client, own, config.Replicas, config.ReplicaTimeout}
 	}
 	for _, addr := range config.Addrs {
 		m.watchers.Go(func() { m.follow(ctx, addr) })
@@ -356,9 +374,11 @@ func (f following) Close() error {
 	return f.Client.Close()
 }
 
-// waiting is a Client whose changes count as done when replicas have them.
+// waiting is a Client whose changes count as done when replicas have them. Each change has a connection to itself: a WAIT
+// would hold up what others send behind it.
 type waiting struct {
 	Client
+	pool     *pool
 	replicas int
 	timeout  time.Duration
 }
@@ -368,9 +388,15 @@ func (w waiting) Do(ctx context.Context, key string, commands ...Command) (repli
 	if commands[0].Name == "GETEX" {
 		return w.Client.Do(ctx, key, commands...)
 	}
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
+	}
+	ctx, cancel := withDeadline(ctx)
+	defer cancel()
 	patience := remaining(ctx, w.timeout)
-	commands = append(commands[:len(commands):len(commands)], cmd("WAIT", w.replicas, milliseconds(patience)))
-	replies, lost, err = w.Client.Do(ctx, key, commands...)
+	c := &call{commands: append(slices.Clip(commands), cmd("WAIT", w.replicas, milliseconds(patience)))}
+	w.pool.run(ctx, c)
+	replies, lost, err = c.replies, c.lost, c.err
 	if err != nil {
 		return nil, lost, err
 	}

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -177,11 +178,65 @@ func TestReplicas(t *testing.T) {
 		wantErrors(t, map[string]error{"": err}, "0 of 1 replicas")
 	}
 	wantStored(t, store, "1", third)
+
+	// What waits for replicas holds up nobody else.
+	slow := openSentinel(t, redisstore.Sentinel{Addrs: addrs(set.Sentinels...), Replicas: 1, ReplicaTimeout: time.Second})
+	var group sync.WaitGroup
+	var done atomic.Int32
+	for range 50 {
+		group.Go(func() {
+			_, _ = slow.Save(t.Context(), rand.Text(), nil, third, time.Minute)
+			done.Add(1)
+		})
+	}
+	redistest.Eventually(t, func() error {
+		if n, _ := strconv.Atoi(strings.TrimSpace(field(string(master.Do(t, "INFO", "clients").([]byte)), "blocked_clients"))); n < 50 {
+			return fmt.Errorf("%d saves wait", n)
+		}
+		return nil
+	})
+	wantStored(t, slow, "1", third)
+	if n := done.Load(); n > 0 {
+		t.Errorf("a load took as long as %d saves that wait for replicas", n)
+	}
+	group.Wait()
 	replica.Cont()
 	redistest.Eventually(t, func() error { // a repeat of the save counts once, and now succeeds
 		_, err := store.Save(t.Context(), "1", second, third, time.Minute)
 		return err
 	})
+}
+
+// field returns a value of INFO.
+func field(info, name string) string {
+	_, rest, _ := strings.Cut(info, name+":")
+	value, _, _ := strings.Cut(rest, "\n")
+	return value
+}
+
+// BenchmarkReplicas is the price of Sentinel.Replicas.
+func BenchmarkReplicas(b *testing.B) {
+	set := redistest.StartSentinels(b, nil)
+	for _, replicas := range []int{0, 1} {
+		store := openSentinel(b, redisstore.Sentinel{Addrs: addrs(set.Sentinels...), Replicas: replicas})
+		b.Run(fmt.Sprintf("%d/one after the other", replicas), func(b *testing.B) {
+			id, was := rand.Text(), value("1")
+			mustSave(b, store, id, nil, was)
+			for b.Loop() {
+				was = mustSave(b, store, id, was, value("1"))
+			}
+		})
+		b.Run(fmt.Sprintf("%d/32 at once", replicas), func(b *testing.B) {
+			b.SetParallelism(16)
+			b.RunParallel(func(pb *testing.PB) {
+				id, was := rand.Text(), value("1")
+				mustSave(b, store, id, nil, was)
+				for pb.Next() {
+					was = mustSave(b, store, id, was, value("1"))
+				}
+			})
+		})
+	}
 }
 
 // A fakeSentinel answers what a test wants. Its master has as many names as there are tests.

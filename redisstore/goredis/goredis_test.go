@@ -155,6 +155,30 @@ func TestSessionsAreSpread(t *testing.T) {
 	}
 }
 
+// A pool of redigo that leads to one node of a cluster says what it is, and what to use.
+func TestRedigoOnCluster(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	store, err := redisstore.Open(c.Servers[0].URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	moved := 0
+	for range 100 {
+		_, err := store.Save(t.Context(), rand.Text(), nil, value("1"), time.Minute)
+		if err == nil {
+			continue
+		}
+		if moved++; !strings.Contains(err.Error(), "MOVED") || !strings.Contains(err.Error(), "use redisstore/goredis") {
+			t.Errorf("error = %v", err)
+		}
+	}
+	if moved == 0 {
+		t.Error("one node took everything")
+	}
+}
+
 const visits = session.Key[int]("visits")
 
 // Concurrent requests of one session are counted exactly, whatever slot it is in.
