@@ -58,7 +58,9 @@ type Sentinel struct {
 }
 
 // String names the master and the sentinels, and no password.
-func (s Sentinel) String() string { return fmt.Sprintf("redisstore.Sentinel(%s at %q)", s.Master, s.Addrs) }
+func (s Sentinel) String() string {
+	return fmt.Sprintf("redisstore.Sentinel(%s at %q)", s.Master, s.Addrs)
+}
 
 // Format prints String for every verb of package fmt.
 func (s Sentinel) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
