@@ -120,6 +120,7 @@ func FuzzOperations(f *testing.F) {
 	f.Add([]byte("sSrSDSsw"), "_key", "\x00")
 	f.Add([]byte("oswoudDo"), "\xff", "<a>")
 	f.Add([]byte("rsowcsSDrs"), "", "\"")
+	f.Add([]byte("wsorcsSD"), "key", "a save after a late Renew")
 	f.Fuzz(func(t *testing.T, operations []byte, key, value string) {
 		store := newMemStore()
 		manager := newManager(t, session.Config{Store: store})

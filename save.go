@@ -51,7 +51,7 @@ func (s *Session) Save(ctx context.Context) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.changeable(); err != nil {
+	if err := s.savable(); err != nil {
 		return err
 	}
 	bound := s.manager.bound(ctx)

@@ -211,7 +211,7 @@ func (s *Session) MarshalJSON() ([]byte, error) {
 func (s *Session) Renew() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.changeable(); err != nil {
+	if err := s.settable(); err != nil {
 		return err
 	}
 	if s.sent {
@@ -264,7 +264,7 @@ func (s *Session) apply(key string, c change) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.changeable(); err != nil {
+	if err := s.settable(); err != nil {
 		return err
 	}
 	if !s.stored.exists() && s.sent {
@@ -297,15 +297,23 @@ func (s *Session) remove(method string, c change) {
 	s.changes = append(s.changes, c)
 }
 
-// changeable returns an error if no change can be saved any more.
-func (s *Session) changeable() error {
+// settable returns an error if nothing can be set any more.
+func (s *Session) settable() error {
+	if err := s.savable(); err != nil {
+		return err
+	}
+	return s.barred
+}
+
+// savable returns an error if no change can be saved any more.
+func (s *Session) savable() error {
 	if s.closed != nil {
 		return s.closed
 	}
 	if s.ended {
 		return ErrNotFound
 	}
-	return s.barred
+	return nil
 }
 
 func (s *Session) logIgnored(method string) {

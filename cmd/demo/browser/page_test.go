@@ -138,6 +138,12 @@ func TestKeyboard(t *testing.T) {
 	if got := strings.Join(order, " "); got != "del json Copy Copy Copy" {
 		t.Errorf("Tab leads from Get to %s", got)
 	}
+	// What the page shows is replaced, and the focus stays where it is.
+	eval[chromedp.Void](b, "document.getElementById('state').old = true, document.getElementById('get').click()")
+	b.wait("!document.getElementById('state').old")
+	if got := focus(); got != "Copy" {
+		t.Errorf("after the page shows something new, the focus is on %q", got)
+	}
 	for range 5 {
 		b.do(chromedp.KeyEvent(kb.Tab, chromedp.KeyModifiers(kb.ModifierShift)))
 	}
