@@ -65,8 +65,11 @@ function press(route) {
 function show(html) {
 	const next = new DOMParser().parseFromString(html, 'text/html').getElementById('state');
 	if (!next) throw new Error('not this page'); // a proxy's error page, for instance
+	const stops = () => [...at('state').querySelectorAll('pre, button')];
+	const focused = stops().indexOf(document.activeElement);
 	at('state').replaceWith(next);
 	begin();
+	stops()[focused]?.focus({preventScroll: true});
 }
 
 function code(text) {

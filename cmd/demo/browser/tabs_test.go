@@ -24,7 +24,7 @@ func TestSlowRequestUndoesNothing(t *testing.T) {
 			// slow runs what happens in the second tab while a request of the first one waits.
 			slow := func(meanwhile func()) {
 				t.Helper()
-				eval[chromedp.Void](one, "void(location.href = '/slow/"+how+"')")
+				eval[chromedp.Void](one, "void setTimeout(() => location.href = '/slow/"+how+"')")
 				receive(t, s.arrived)
 				meanwhile()
 				receive(t, s.release)
@@ -80,7 +80,7 @@ func TestSlowRequestUndoesNothing(t *testing.T) {
 // back presses the back button. (Chromedp's NavigateBack waits for a load, and a page that the browser has kept is not loaded.)
 func (b *tab) back() {
 	b.Helper()
-	eval[chromedp.Void](b, "void(history.back())")
+	eval[chromedp.Void](b, "void setTimeout(() => history.back())") // after the answer to this
 }
 
 // Nothing of the session is to be seen after the sign-out, if the page said no-store.
