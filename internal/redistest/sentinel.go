@@ -186,12 +186,18 @@ func Eventually(t testing.TB, fn func() error) {
 	}
 }
 
-// AwaitReplica waits until one of the servers has the other as its replica.
+// AwaitReplica waits until one of the servers is the replica of the other, and acknowledges what that writes.
 func (s *Sentinels) AwaitReplica() {
 	s.t.Helper()
 	Eventually(s.t, func() error {
-		if master := s.Master(); master == nil || !strings.Contains(master.info(s.t), "state=online") {
-			return errors.New("the master has no replica")
+		conn := s.Master().Dial(s.t)
+		defer conn.Close()
+		_, err := conn.Do("SET", "redistest", "", "PX", 1) // refused where min-replicas-to-write is not met
+		if err != nil {
+			return err
+		}
+		if n, err := redis.Int(conn.Do("WAIT", 1, 500)); n < 1 {
+			return fmt.Errorf("no replica acknowledges a write: %v", err)
 		}
 		return nil
 	})

@@ -33,7 +33,7 @@ func TestLostReply(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := single{client}
 			defer s.Close()
-			if err := client.Ping(t.Context()).Err(); err != nil {
+			if _, _, err := s.Do(t.Context(), "n", increment()); err != nil { // so that a connection is open
 				t.Fatal(err)
 			}
 			server.Do(t, "SET", "n", 0)
