@@ -54,7 +54,7 @@ type call struct {
 	next     *call // in the queue, then in the batch
 
 	replies []any  // nil until the server has answered
-	room    [2]any // for replies: no call has more commands
+	room    [2]any // for replies: few calls have more commands
 	lost    error
 	err     error
 	sent    int // how often

@@ -61,7 +61,7 @@ func (t target) dial(ctx context.Context) (redis.Conn, error) {
 	}
 	return redis.DialContext(ctx, t.network, t.address,
 		redis.DialContextFunc(buffered),
-		redis.DialReadTimeout(time.Second),
+		redis.DialReadTimeout(remaining(ctx, time.Second)), // of AUTH and SELECT
 		redis.DialWriteTimeout(time.Second),
 		redis.DialUsername(t.user),
 		redis.DialPassword(t.password),
