@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -62,14 +63,20 @@ func Start(t testing.TB, args ...string) *Server {
 	return nil
 }
 
-// freePort returns a port of 127.0.0.1 that was free just now.
+// freePort returns a port of 127.0.0.1 that was free just now. It is below those that the kernel gives to outgoing
+// connections, one of which could take it before the server does.
 func freePort(t testing.TB) int {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	t.Helper()
+	for range 1000 {
+		port := 10000 + rand.IntN(20000)
+		listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			listener.Close()
+			return port
+		}
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	t.Fatal("redistest: no free port")
+	return 0
 }
 
 // run starts the process and waits until it answers, be it that it is loading if that will do, or has ended.
