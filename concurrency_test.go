@@ -336,6 +336,35 @@ func TestRenewOfASessionThatIsGoneKeepsOnlyWhatWasSet(t *testing.T) {
 	}
 }
 
+func TestRenewedSessionThatVanishesBeforeItsMergeHasEnded(t *testing.T) {
+	b, mini := miniRedis(t)
+	store := &faultyStore{Store: b.store}
+	manager := newManager(t, session.Config{Store: store})
+	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	var kept *session.Session
+	response := request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		kept = s
+		_ = s.Renew()
+		request(t, newManager(t, session.Config{Store: b.store}), cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) {
+			_ = other.Set("n", 2)
+		})
+		saves := 0
+		store.beforeSave = func() error {
+			if saves++; saves == 2 {
+				mini.FlushAll()
+			}
+			return nil
+		}
+		w.WriteHeader(200)
+		if err := s.Set("n", 3); !errors.Is(err, session.ErrNotFound) {
+			t.Errorf("Set: %v", err)
+		}
+	})
+	if response.Header.Get("Set-Cookie") != "" || len(b.keys(t)) != 0 || len(kept.Keys()) != 0 {
+		t.Errorf("headers %v, keys %q, values %q", response.Header, b.keys(t), kept.Keys())
+	}
+}
+
 func TestRenewThatCannotDeleteTheOldSessionFails(t *testing.T) {
 	b, _ := miniRedis(t)
 	store := &faultyStore{Store: b.store}

@@ -322,8 +322,9 @@ func (s *Session) move(ctx context.Context) error {
 	return err
 }
 
-// moveOnto replaces value, which was stored under the new ID, by what the changes make of last, the value that the
-// old ID had in the end. If there was none, the new session has only what this request has set, and none begins if that is nothing.
+// moveOnto replaces value, which was stored under the new ID, by what the changes make of last, the value that the old ID
+// had in the end. If there was none, the new session has only what this request has set, and none begins if that is
+// nothing.
 func (s *Session) moveOnto(ctx context.Context, fresh *credential, value, last []byte) error {
 	if err := s.rebaseOn(last); err != nil {
 		return err
@@ -336,6 +337,9 @@ func (s *Session) moveOnto(ctx context.Context, fresh *credential, value, last [
 		return err
 	}
 	_, err = s.manager.config.Store.Save(ctx, fresh.id, value, merged.value, s.manager.ttl(fresh.deadline))
+	if errors.Is(err, ErrNotFound) {
+		return s.end()
+	}
 	if err != nil {
 		return fmt.Errorf("session: renewed session not merged with its last value: %w", err)
 	}
