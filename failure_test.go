@@ -240,3 +240,44 @@ func TestLoadAndSaveObeyTheDeadlineOfAnExplicitSave(t *testing.T) {
 		t.Errorf("the save at the end of the handler left %s", got)
 	}
 }
+
+// A lossyStore executes no Save of the sessions in lost, and keeps the bytes it was given, as one does whose connection still
+// writes them when the time is up.
+type lossyStore struct {
+	session.Store
+	lost map[string]bool
+	kept [][]byte
+}
+
+func (s *lossyStore) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
+	if s.lost[id] {
+		s.kept = append(s.kept, value)
+		return nil, context.DeadlineExceeded
+	}
+	return s.Store.Save(ctx, id, was, value, ttl)
+}
+
+// The memory of a value that was saved is used again, but not that of a value which the store may still be sending.
+func TestBytesOfAFailedSaveAreLeftAlone(t *testing.T) {
+	store := &lossyStore{Store: newMemStore(), lost: make(map[string]bool)}
+	manager := newManager(t, session.Config{Store: store, OnError: func(http.ResponseWriter, *http.Request, error) {}})
+	failing, id := begin(t, manager, map[string]any{"visits": 0})
+	succeeding, _ := begin(t, manager, map[string]any{"visits": 0})
+	store.lost[id] = true
+	var sent []string
+	count := func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		if err := visits.Update(s, func(n int) int { return n + 1 }); err != nil {
+			t.Error(err)
+		}
+	}
+	for range 50 {
+		request(t, manager, failing, count)
+		sent = append(sent, string(store.kept[len(store.kept)-1]))
+		request(t, manager, succeeding, count)
+	}
+	for i, value := range store.kept {
+		if string(value) != sent[i] {
+			t.Fatalf("the value %s has become %s", sent[i], value)
+		}
+	}
+}

@@ -78,7 +78,7 @@ func FuzzStoredValue(f *testing.F) {
 	f.Fuzz(func(t *testing.T, value []byte) {
 		store := newMemStore()
 		store.put(id, value, time.Hour)
-		manager := newManager(t, session.Config{Store: store, Logger: new(logs).logger(), MaxBytes: 1 << 30})
+		manager := newManager(t, session.Config{Store: store, Logger: new(logs).logger(), MaxBytes: 512 << 20})
 		response := request(t, manager, []*http.Cookie{cookie}, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if text, err := json.Marshal(s); err != nil || !json.Valid(text) {
 				t.Errorf("MarshalJSON: %s, %v", text, err)

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net/http"
 	"time"
+
+	"github.com/sessionkv/session/internal/object"
 )
 
 // Config configures a [Manager]. Only Store is required; the zero value of every other field is the safe default.
@@ -29,8 +31,8 @@ type Config struct {
 	// Cookie describes the session's cookie.
 	Cookie Cookie
 
-	// MaxBytes is the largest size of a stored session, in bytes of JSON; 0 means 1 MiB. A session that is larger can be
-	// read and made smaller; saving it is ErrTooLarge.
+	// MaxBytes is the largest size of a stored session, in bytes of JSON, at most the 512 MiB of a value of Redis; 0 means
+	// 1 MiB. A session that is larger can be read and made smaller; saving it is ErrTooLarge.
 	MaxBytes int
 
 	// StoreTimeout bounds one load, and one save with all its retries. It is at least a millisecond; 0 means 3 seconds.
@@ -99,8 +101,8 @@ func (c Config) validate() error {
 	atLeast("IdleTimeout", c.IdleTimeout, time.Millisecond)
 	atLeast("Lifetime", c.Lifetime, time.Second)
 	atLeast("StoreTimeout", c.StoreTimeout, time.Millisecond)
-	if c.MaxBytes < minMaxBytes {
-		errs = append(errs, fmt.Errorf("session: Config.MaxBytes is %d: it must be at least %d, or 0 for the default", c.MaxBytes, minMaxBytes))
+	if c.MaxBytes < minMaxBytes || c.MaxBytes > object.MaxSize {
+		errs = append(errs, fmt.Errorf("session: Config.MaxBytes is %d: it must be from %d to %d, or 0 for the default", c.MaxBytes, minMaxBytes, object.MaxSize))
 	}
 	return errors.Join(errors.Join(errs...), c.Cookie.validate(c.Lifetime))
 }

@@ -35,6 +35,16 @@ func TestConfigFaultsAreReportedAllAtOnce(t *testing.T) {
 	}
 }
 
+func TestMaxBytesIsWhatRedisTakes(t *testing.T) {
+	b, _ := miniRedis(t)
+	for size, valid := range map[int]bool{63: false, 64: true, 512 << 20: true, 512<<20 + 1: false} {
+		_, err := session.New(session.Config{Store: b.store, MaxBytes: size})
+		if (err == nil) != valid {
+			t.Errorf("MaxBytes %d: %v", size, err)
+		}
+	}
+}
+
 func TestHandlerRefusesNil(t *testing.T) {
 	b, _ := miniRedis(t)
 	manager := newManager(t, session.Config{Store: b.store})

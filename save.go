@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sessionkv/session/internal/object"
@@ -240,7 +241,7 @@ func (s *Session) update(ctx context.Context) error {
 	if err != nil {
 		return crowded(err)
 	}
-	defer func() { s.manager.turns.give(id, turn, s.stored) }()
+	defer func() { s.manager.turns.give(id, turn, s.stored.shared()) }()
 	if turn.latest.exists() {
 		if err := s.rebase(turn.latest); err != nil {
 			return err
@@ -368,7 +369,7 @@ func (s *Session) rebaseOn(value []byte) error {
 		s.manager.logInvalid(s.request.Context(), s.id, err)
 		return s.end()
 	}
-	return s.rebase(version{value, members})
+	return s.rebase(version{value: value, members: members})
 }
 
 // rebase makes the changes of this request on current, which is what the store has now.
@@ -403,12 +404,25 @@ func (s *Session) end() error {
 
 // encode returns the values with a new revision.
 func (s *Session) encode() (version, error) {
-	values := s.values
-	values.SetFirst(revKey, newRev())
-	if size := values.Size(); size > s.manager.config.MaxBytes {
+	buffer := buffers.Get().(*[]byte)
+	*buffer = s.values.AppendFirst((*buffer)[:0], revKey, newRev())
+	if size := len(*buffer); size > s.manager.config.MaxBytes {
+		buffers.Put(buffer)
 		return version{}, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, size, s.manager.config.MaxBytes)
 	}
-	return version{values.AppendTo(nil), values}, nil
+	return version{*buffer, s.values, buffer}, nil
+}
+
+// buffers have been the values of sessions that were saved, and will be those of others. A save that failed does not give
+// its own back: the store may still be reading it.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
+
+// free gives back the memory of the value. The members do not refer to it, but to the texts that they were parsed from.
+func (v *version) free() {
+	if v.buffer != nil {
+		buffers.Put(v.buffer)
+	}
+	*v = version{}
 }
 
 // encodedSize returns the size that values will have when they are stored.

@@ -63,9 +63,16 @@ type Session struct {
 type version struct {
 	value   []byte
 	members object.Object
+	buffer  *[]byte // that the value is in, if nobody else has it
 }
 
 func (v *version) exists() bool { return v.value != nil }
+
+// shared returns v for others to keep.
+func (v *version) shared() version {
+	v.buffer = nil
+	return *v
+}
 
 // A change is one thing that the request did to the values, kept to be done again on a newer value.
 type change func(values *object.Object) error
@@ -113,11 +120,17 @@ func (s *Session) Set(key string, value any) error {
 	})
 }
 
-// encode is json.Marshal, but leaves <, > and & as they are, for people who read the value in the store.
+// encode is json.Marshal, but leaves <, > and & as they are, for people who read the value in the store. What no session can
+// hold is ErrTooLarge.
 func encode(value any) ([]byte, error) {
 	raw, err := json.Marshal(value)
-	if err != nil || !bytes.Contains(raw, []byte(`\u00`)) {
-		return raw, err
+	switch {
+	case err != nil:
+		return nil, err
+	case len(raw) > object.MaxSize:
+		return nil, ErrTooLarge
+	case !bytes.Contains(raw, []byte(`\u00`)):
+		return raw, nil
 	}
 	var buf bytes.Buffer
 	encoder := json.NewEncoder(&buf)
@@ -320,13 +333,14 @@ func (s *Session) logIgnored(method string) {
 	s.manager.config.Logger.Warn("session change ignored", "method", method, "id", s.id, "error", s.closed)
 }
 
-// close ends all changes, for the reason that changes made later are given.
+// close ends all changes, for the reason that changes made later are given. What is stored is of no use any more.
 func (s *Session) close(reason error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed == nil {
 		s.closed = reason
 	}
+	s.stored.free()
 }
 
 // load asks the store, once.
@@ -396,7 +410,7 @@ func (m *Manager) fetch(ctx context.Context, ref reference) (version, error) {
 		m.logInvalid(ctx, ref.id, err)
 		return version{}, ErrNotFound
 	}
-	return version{value, members}, nil
+	return version{value: value, members: members}, nil
 }
 
 func (m *Manager) logInvalid(ctx context.Context, id string, err error) {

@@ -145,7 +145,7 @@ func operate(t *testing.T, op byte, name string, o *object.Object, m model) mode
 		o.Set(name, []byte(value))
 		return m.set(known, value)
 	case 1:
-		o.SetFirst(name, []byte(value))
+		setFirst(t, o, name, []byte(value))
 		return m.setFirst(known, value)
 	case 2:
 		o.Delete(name)

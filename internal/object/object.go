@@ -15,85 +15,78 @@ import (
 // An Object is a JSON object. The zero Object is empty and ready to use.
 //
 // A copy made by plain assignment is a snapshot: a change to one copy never shows in the other, since a change replaces
-// the list of members and never writes into it. Copies may be used by different goroutines, one Object may not.
+// what the Object refers to and never writes into it. Copies may be used by different goroutines, one Object may not.
 //
 // Names are compared as encoding/json decodes them: escapes are resolved, and what is not UTF-8 or half a surrogate pair
 // is U+FFFD. Where a name occurs more than once, the last one counts.
 type Object struct {
+	parsed  []byte // the text that was parsed
+	own     []byte // the texts of the members that were set since, one after the other
 	members []member
 }
 
-// A member is one name and its value. It is never changed once it is part of an Object.
+// A member is one name and its value: `"name":value`, with any white space that stands around the colon. It is offsets
+// and no slices, so that the list of members is short, and nothing in which a garbage collector looks for pointers.
 type member struct {
-	text  []byte // `"name":value`, with any white space that stands around the colon
-	name  int    // the name is text[1:name]; 0 if it has to be decoded first
-	value int    // the value is text[value:]
+	own   bool   // its text is Object.own, not Object.parsed
+	start uint32 // the member is text[start:end]
+	name  uint32 // the name is text[start+1:name]; 0 if it has to be decoded first
+	value uint32 // the value is text[value:end]
+	end   uint32
 }
 
-var errNotObject = errors.New("not a JSON object")
+// MaxSize is the size of an Object, in bytes, beyond which offsets could overflow. Parse refuses more; who calls Set sees
+// to it that the Object stays below. It is also the longest value of Redis.
+const MaxSize = 512 << 20
+
+var (
+	errNotObject = errors.New("not a JSON object")
+	errTooLong   = fmt.Errorf("JSON object of more than %d bytes", MaxSize)
+)
 
 // Parse reads raw, which must be one JSON object and nothing else, as strictly as [json.Valid] does. The Object refers to
 // raw, so raw must not be changed afterwards. The error says where raw is broken and never quotes it.
 func Parse(raw []byte) (Object, error) {
+	if len(raw) > MaxSize {
+		return Object{}, errTooLong
+	}
 	start := skipSpace(raw, 0)
 	if at(raw, start) != '{' {
 		return Object{}, errNotObject
 	}
-	spans := spanPool.Get().(*[]span)
-	defer freeSpans(spans)
-	end, ok := scanObject(raw, start, 1, spans)
+	members := memberPool.Get().(*[]member)
+	defer freeMembers(members)
+	end, ok := scanObject(raw, start, 1, members)
 	if ok {
 		end = skipSpace(raw, end)
 	}
 	if !ok || end < len(raw) {
 		return Object{}, fmt.Errorf("JSON object broken at byte %d of %d", end, len(raw))
 	}
-	return Object{membersOf(raw, *spans)}, nil
-}
-
-func membersOf(raw []byte, spans []span) []member {
-	if len(spans) == 0 {
-		return nil
+	if len(*members) == 0 {
+		return Object{}, nil
 	}
-	members := make([]member, len(spans))
-	for i, s := range spans {
-		m := &members[i]
-		m.text = raw[s.start:s.end:s.end]
-		m.value = s.value - s.start
-		if isPlain(raw[s.start+1 : s.name-1]) {
-			m.name = s.name - 1 - s.start
-		}
+	return Object{parsed: raw, members: slices.Clone(*members)}, nil
+}
+
+// source returns the text that m is in.
+func (o *Object) source(m *member) []byte {
+	if m.own {
+		return o.own
 	}
-	return members
+	return o.parsed
 }
 
-// newMember writes the member in the shortest way: names are escaped only where they have to be.
-func newMember(name string, value []byte) member {
-	text := make([]byte, 0, len(`"":`)+len(name)+len(value))
-	text = append(text, '"')
-	text = append(text, name...)
-	end := len(text)
-	if isPlain(text[1:]) {
-		text = append(text, `":`...)
-	} else {
-		text, _ = json.Marshal(name) // cannot fail for a string
-		text = append(text, ':')
-		end = 0
-	}
-	return member{append(text, value...), end, len(text)}
-}
+func (o *Object) text(m *member) []byte { return o.source(m)[m.start:m.end] }
 
-// isPlain reports whether name can stand between quotes as it is and means what it says.
-func isPlain(name []byte) bool {
-	return skipPlain(name, 0) == len(name) && utf8.Valid(name)
-}
+func (o *Object) value(m *member) []byte { return o.source(m)[m.value:m.end:m.end] }
 
-// decodedName returns the name as encoding/json decodes it. The result must not be changed.
-func (m *member) decodedName() []byte {
+// name returns the name as encoding/json decodes it. The result must not be changed.
+func (o *Object) name(m *member) []byte {
 	if m.name > 0 {
-		return m.text[1:m.name]
+		return o.source(m)[m.start+1 : m.name]
 	}
-	return decodeName(m.text)
+	return decodeName(o.text(m))
 }
 
 // decodeName decodes the JSON string that text begins with.
@@ -104,8 +97,11 @@ func decodeName(text []byte) []byte {
 	return []byte(name)
 }
 
-func (m *member) isNamed(name string) bool {
-	return string(m.decodedName()) == name
+func (o *Object) isNamed(m *member, name string) bool {
+	if m.name > 0 && int(m.name-m.start) != len(`"`)+len(name) {
+		return false
+	}
+	return string(o.name(m)) == name
 }
 
 // normal returns name as it can occur in an object: whatever is not UTF-8 becomes U+FFFD, byte for byte.
@@ -119,7 +115,7 @@ func normal(name string) string {
 // find returns the index of the last member of that normal name, or -1.
 func (o *Object) find(name string) int {
 	for i := len(o.members) - 1; i >= 0; i-- {
-		if o.members[i].isNamed(name) {
+		if o.isNamed(&o.members[i], name) {
 			return i
 		}
 	}
@@ -132,16 +128,15 @@ func (o *Object) Get(name string) (value []byte, ok bool) {
 	if i < 0 {
 		return nil, false
 	}
-	m := &o.members[i]
-	return m.text[m.value:], true
+	return o.value(&o.members[i]), true
 }
 
 // Names returns the decoded names in the order of the members, duplicates included.
 func (o *Object) Names() iter.Seq[string] {
-	members := o.members
+	snapshot := *o
 	return func(yield func(string) bool) {
-		for i := range members {
-			if !yield(string(members[i].decodedName())) {
+		for i := range snapshot.members {
+			if !yield(string(snapshot.name(&snapshot.members[i]))) {
 				return
 			}
 		}
@@ -155,32 +150,83 @@ func (o *Object) Set(name string, value []byte) {
 	name = normal(name)
 	i := o.find(name)
 	if i < 0 {
-		o.members = slices.Concat(o.members, []member{newMember(name, value)})
+		next := o.emptied(len(o.members)+1, len(o.own)+len(`"":`)+len(name)+len(value))
+		next.add(o, o.members)
+		next.addNew(name, value)
+		*o = next
 		return
 	}
-	m := o.members[i]
-	if bytes.Equal(m.text[m.value:], value) {
+	m := &o.members[i]
+	if bytes.Equal(o.value(m), value) {
 		return
 	}
-	text := make([]byte, 0, m.value+len(value))
-	text = append(text, m.text[:m.value]...)
-	m.text = append(text, value...)
-	o.members = slices.Clone(o.members)
-	o.members[i] = m
+	head := o.source(m)[m.start:m.value]
+	next := o.emptied(len(o.members), len(o.own)+len(head)+len(value))
+	next.add(o, o.members[:i])
+	next.addText(*m, head, value)
+	next.add(o, o.members[i+1:])
+	*o = next
 }
 
-// SetFirst removes every member called name and makes a new one the first, its name written in the shortest way: the text
-// of the object then begins with `{"name":value`. The value is as for [Object.Set].
-func (o *Object) SetFirst(name string, value []byte) {
-	name = normal(name)
-	members := make([]member, 1, len(o.members)+1)
-	members[0] = newMember(name, value)
-	for i := range o.members {
-		if m := &o.members[i]; !m.isNamed(name) {
-			members = append(members, *m)
+// emptied returns an Object on the same parsed text, without members, and with room for that many, and for own texts of
+// that size.
+func (o *Object) emptied(members, own int) Object {
+	return Object{o.parsed, make([]byte, 0, own), make([]member, 0, members)}
+}
+
+// add appends members of from.
+func (o *Object) add(from *Object, members []member) {
+	if len(from.own) == 0 {
+		o.members = append(o.members, members...)
+		return
+	}
+	for i := range members {
+		if m := &members[i]; m.own {
+			o.addText(*m, from.text(m), nil)
+		} else {
+			o.members = append(o.members, *m)
 		}
 	}
-	o.members = members
+}
+
+// addText appends a member whose text is head and value, and laid out as m.
+func (o *Object) addText(m member, head, value []byte) {
+	move := uint32(len(o.own)) - m.start
+	o.own = append(o.own, head...)
+	o.own = append(o.own, value...)
+	if m.name > 0 {
+		m.name += move
+	}
+	m.own, m.start, m.value, m.end = true, m.start+move, m.value+move, uint32(len(o.own))
+	o.members = append(o.members, m)
+}
+
+// addNew appends a member that is not in the object yet.
+func (o *Object) addNew(name string, value []byte) {
+	var room [64]byte
+	head, plain := appendHead(room[:0], name)
+	m := member{value: uint32(len(head))}
+	if plain {
+		m.name = uint32(len(`"`) + len(name))
+	}
+	o.addText(m, head, value)
+}
+
+// appendHead appends `"name":` in the shortest way, and reports whether that is the name as it is: it is escaped only where
+// it has to be.
+func appendHead(dst []byte, name string) (_ []byte, plain bool) {
+	start := len(dst)
+	dst = append(append(dst, '"'), name...)
+	if isPlain(dst[start+1:]) {
+		return append(dst, `":`...), true
+	}
+	text, _ := json.Marshal(name) // cannot fail for a string
+	return append(append(dst[:start], text...), ':'), false
+}
+
+// isPlain reports whether name can stand between quotes as it is and means what it says.
+func isPlain(name []byte) bool {
+	return skipPlain(name, 0) == len(name) && utf8.Valid(name)
 }
 
 // Delete removes every member called name.
@@ -191,38 +237,79 @@ func (o *Object) Delete(name string) {
 
 // DeleteFunc removes every member for whose decoded name del returns true. del must not change or keep the name.
 func (o *Object) DeleteFunc(del func(name []byte) bool) {
-	kept := make([]member, 0, len(o.members))
+	kept := o.emptied(len(o.members), len(o.own))
 	for i := range o.members {
-		if m := &o.members[i]; !del(m.decodedName()) {
-			kept = append(kept, *m)
+		if !del(o.name(&o.members[i])) {
+			kept.add(o, o.members[i:i+1])
 		}
 	}
-	o.members = kept
+	*o = kept
 }
 
 // Equal reports whether a and b have the same members in the same order and the same text.
 func Equal(a, b Object) bool {
-	return slices.EqualFunc(a.members, b.members, func(m, n member) bool { return bytes.Equal(m.text, n.text) })
+	if len(a.members) != len(b.members) {
+		return false
+	}
+	if len(a.members) == 0 || &a.members[0] == &b.members[0] {
+		return true // a change would have replaced the list
+	}
+	for i := range a.members {
+		if !bytes.Equal(a.text(&a.members[i]), b.text(&b.members[i])) {
+			return false
+		}
+	}
+	return true
 }
 
 // Size returns the number of bytes that [Object.AppendTo] appends.
 func (o *Object) Size() int {
 	size := len(`{}`) + max(0, len(o.members)-1) // the braces and the commas
 	for i := range o.members {
-		size += len(o.members[i].text)
+		size += int(o.members[i].end - o.members[i].start)
 	}
 	return size
 }
 
 // AppendTo appends the text of the object to dst: the texts of the members, with nothing but a comma between two.
 func (o *Object) AppendTo(dst []byte) []byte {
-	dst = slices.Grow(dst, o.Size())
-	dst = append(dst, '{')
+	dst = append(slices.Grow(dst, o.Size()), '{')
+	return append(o.appendMembers(dst, o.members), '}')
+}
+
+// AppendFirst is AppendTo with a new first member, in the place of all that are called name. Its name is written in the
+// shortest way: the text begins with `{"name":value`. The value is as for [Object.Set].
+func (o *Object) AppendFirst(dst []byte, name string, value []byte) []byte {
+	name = normal(name)
+	dst = append(slices.Grow(dst, o.Size()+len(`"":,`)+len(name)+len(value)), '{')
+	dst, _ = appendHead(dst, name)
+	dst = append(dst, value...)
+	start := 0
 	for i := range o.members {
-		if i > 0 {
+		if o.isNamed(&o.members[i], name) {
+			dst = o.appendMembers(dst, o.members[start:i])
+			start = i + 1
+		}
+	}
+	return append(o.appendMembers(dst, o.members[start:]), '}')
+}
+
+// appendMembers appends the texts of members, with a comma before each but the first of an object. Those that stand with
+// nothing but a comma between them are copied as one.
+func (o *Object) appendMembers(dst []byte, members []member) []byte {
+	for len(members) > 0 {
+		m, source := members[0], o.source(&members[0])
+		for members = members[1:]; len(members) > 0; members = members[1:] {
+			next := &members[0]
+			if next.own != m.own || next.start != m.end+1 || source[m.end] != ',' {
+				break
+			}
+			m.end = next.end
+		}
+		if dst[len(dst)-1] != '{' {
 			dst = append(dst, ',')
 		}
-		dst = append(dst, o.members[i].text...)
+		dst = append(dst, source[m.start:m.end]...)
 	}
-	return append(dst, '}')
+	return dst
 }

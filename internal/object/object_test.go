@@ -154,12 +154,18 @@ func TestSetCopiesTheValue(t *testing.T) {
 	var o object.Object
 	value := []byte(`1`)
 	o.Set("a", value)
-	o.SetFirst("b", value)
+	setFirst(t, &o, "b", value)
 	value[0] = '2'
 	requireText(t, o, `{"b":1,"a":1}`)
 }
 
-func TestSetFirst(t *testing.T) {
+// setFirst makes o what AppendFirst says.
+func setFirst(t *testing.T, o *object.Object, name string, value []byte) {
+	t.Helper()
+	*o = mustParse(t, o.AppendFirst(nil, name, value))
+}
+
+func TestAppendFirst(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"an empty object", `{}`, `{"_rev":"9"}`},
 		{"a new member", `{"a":1}`, `{"_rev":"9","a":1}`},
@@ -172,7 +178,7 @@ func TestSetFirst(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			o := mustParse(t, []byte(tt.text))
-			o.SetFirst("_rev", []byte(`"9"`))
+			setFirst(t, &o, "_rev", []byte(`"9"`))
 			requireText(t, o, tt.want)
 		})
 	}
@@ -229,7 +235,7 @@ func TestCopiesDoNotSeeEachOthersChanges(t *testing.T) {
 	}{
 		{"Set in place", func(o *object.Object) { o.Set("b", []byte(`9`)) }},
 		{"Set of a new member", func(o *object.Object) { o.Set("c", []byte(`9`)) }},
-		{"SetFirst", func(o *object.Object) { o.SetFirst("_rev", []byte(`9`)) }},
+		{"AppendFirst", func(o *object.Object) { o.AppendFirst(nil, "_rev", []byte(`9`)) }},
 		{"Delete", func(o *object.Object) { o.Delete("a") }},
 		{"DeleteFunc", func(o *object.Object) { o.DeleteFunc(func([]byte) bool { return true }) }},
 	} {
@@ -241,7 +247,7 @@ func TestCopiesDoNotSeeEachOthersChanges(t *testing.T) {
 			changed := string(o.AppendTo(nil))
 			snapshot.Set("b", []byte(`"other"`))
 			snapshot.Set("new", []byte(`"other"`))
-			snapshot.SetFirst("_rev", []byte(`"other"`))
+			setFirst(t, &snapshot, "_rev", []byte(`"other"`))
 			snapshot.Delete("a")
 			requireText(t, o, changed)
 		})
@@ -257,7 +263,7 @@ func TestCopiesServeManyGoroutines(t *testing.T) {
 		group.Go(func() {
 			for range 50 {
 				o.Set("key7", []byte{'0' + byte(i)})
-				o.SetFirst("_rev", []byte{'0' + byte(i)})
+				setFirst(t, &o, "_rev", []byte{'0' + byte(i)})
 				o.Delete("key8")
 				if reparsed := mustParse(t, o.AppendTo(nil)); !object.Equal(reparsed, o) {
 					t.Error("the text does not parse to the same object")

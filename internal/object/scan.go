@@ -13,18 +13,15 @@ import (
 // limit.
 const maxDepth = 10000
 
-// A span says where a member lies: its name, with the quotes, is [start:name], its value [value:end].
-type span struct{ start, name, value, end int }
+// memberPool keeps the lists that Parse needs until it knows the number of members. A member holds no pointer, so the pool
+// keeps nobody's data alive.
+var memberPool = sync.Pool{New: func() any { return new([]member) }}
 
-// spanPool keeps the lists of spans that Parse needs until it knows the number of members. A span holds no pointer, so
-// the pool keeps nobody's data alive.
-var spanPool = sync.Pool{New: func() any { return new([]span) }}
-
-// freeSpans returns spans to the pool, unless one huge object has made it too large to keep.
-func freeSpans(spans *[]span) {
-	if cap(*spans) <= 1<<16 {
-		*spans = (*spans)[:0]
-		spanPool.Put(spans)
+// freeMembers returns members to the pool, unless one huge object has made it too large to keep.
+func freeMembers(members *[]member) {
+	if cap(*members) <= 1<<16 {
+		*members = (*members)[:0]
+		memberPool.Put(members)
 	}
 }
 
@@ -62,8 +59,8 @@ func scanValue(b []byte, i, depth int) (int, bool) {
 	}
 }
 
-// scanObject appends the members to spans, unless spans is nil.
-func scanObject(b []byte, i, depth int, spans *[]span) (int, bool) {
+// scanObject appends the members to members, unless that is nil.
+func scanObject(b []byte, i, depth int, members *[]member) (int, bool) {
 	if depth > maxDepth {
 		return i, false
 	}
@@ -72,14 +69,14 @@ func scanObject(b []byte, i, depth int, spans *[]span) (int, bool) {
 		return i + 1, true
 	}
 	for {
-		m, ok := scanMember(b, i, depth)
+		name, value, end, ok := scanMember(b, i, depth)
 		if !ok {
-			return m.end, false
+			return end, false
 		}
-		if spans != nil {
-			*spans = append(*spans, m)
+		if members != nil {
+			*members = append(*members, parsedMember(b, i, name, value, end))
 		}
-		i = skipSpace(b, m.end)
+		i = skipSpace(b, end)
 		switch at(b, i) {
 		case ',':
 			i = skipSpace(b, i+1)
@@ -116,22 +113,29 @@ func scanArray(b []byte, i, depth int) (int, bool) {
 	}
 }
 
-// scanMember returns in the span's end where the member is broken.
-func scanMember(b []byte, i, depth int) (m span, ok bool) {
+// scanMember returns the parts of a member: its name, with the quotes, is b[i:name], its value b[value:end].
+func scanMember(b []byte, i, depth int) (name, value, end int, ok bool) {
 	if at(b, i) != '"' {
-		return span{end: i}, false
+		return 0, 0, i, false
 	}
-	name, ok := scanString(b, i+1)
-	if !ok {
-		return span{end: name}, false
+	if name, ok = scanString(b, i+1); !ok {
+		return 0, 0, name, false
 	}
 	colon := skipSpace(b, name)
 	if at(b, colon) != ':' {
-		return span{end: colon}, false
+		return 0, 0, colon, false
 	}
-	value := skipSpace(b, colon+1)
-	end, ok := scanValue(b, value, depth)
-	return span{i, name, value, end}, ok
+	value = skipSpace(b, colon+1)
+	end, ok = scanValue(b, value, depth)
+	return name, value, end, ok
+}
+
+func parsedMember(b []byte, start, name, value, end int) member {
+	m := member{start: uint32(start), value: uint32(value), end: uint32(end)}
+	if isPlain(b[start+1 : name-1]) {
+		m.name = uint32(name - 1)
+	}
+	return m
 }
 
 func scanLiteral(b []byte, i int, literal string) (int, bool) {

@@ -257,6 +257,13 @@ func TestParseTakesManyMembers(t *testing.T) {
 	}
 }
 
+func TestParseRefusesWhatOffsetsCannotReach(t *testing.T) {
+	raw := make([]byte, object.MaxSize+1) // never written to, so it takes no memory
+	if _, err := object.Parse(raw); err == nil || !strings.Contains(err.Error(), "more than 536870912 bytes") {
+		t.Errorf("Parse = %v", err)
+	}
+}
+
 func TestParseErrorSaysWhere(t *testing.T) {
 	for _, tt := range []struct{ name, text, want string }{
 		{"nothing", ``, "not a JSON object"},
