@@ -79,7 +79,9 @@ func (s *Session) commit(h http.Header) error {
 		return err
 	}
 	s.sent = true
-	s.writeHeader(h)
+	if s.contents != nil {
+		s.writeHeader(h)
+	}
 	return nil
 }
 
@@ -97,6 +99,9 @@ func (s *Session) saveLate() {
 func (s *Session) saveForResponse() error {
 	if s.closed != nil {
 		return s.closed
+	}
+	if s.contents == nil {
+		return nil
 	}
 	if s.doomed == "" && s.unchanged() {
 		s.changes = nil

@@ -36,10 +36,17 @@ type Session struct {
 	outer   *Session // of the Manager around this one
 	request *http.Request
 
-	mu       sync.Mutex
+	mu        sync.Mutex
+	id        string // "" until the session is stored
+	sent      bool   // the headers have left
+	closed    error  // why nothing can be changed any more
+	*contents        // nil until the handler first asks for its session
+}
+
+// contents is what a request that uses its session knows of it.
+type contents struct {
 	loaded   bool
 	loadErr  error
-	id       string // "" until the session is stored
 	deadline time.Time
 	stored   version       // what the store has under id, as far as is known
 	values   object.Object // what is stored, with the changes
@@ -50,9 +57,7 @@ type Session struct {
 	ended    bool          // a save found that the session is no more
 	issued   *credential   // the cookie that the response has to set
 	cleared  bool          // the response has to clear the cookie
-	sent     bool          // the headers have left
 	barred   error         // why nothing can be set any more, unless by Destroy first
-	closed   error         // why nothing can be changed any more
 	finding  boundContext  // of the one load, here to save an allocation, as are the fields of the response's header:
 	vary     [1]string
 	cache    [1]string
@@ -340,7 +345,9 @@ func (s *Session) close(reason error) {
 	if s.closed == nil {
 		s.closed = reason
 	}
-	s.stored.free()
+	if s.contents != nil {
+		s.stored.free()
+	}
 }
 
 // load asks the store, once.
@@ -350,10 +357,11 @@ func (s *Session) load(ctx context.Context) (*Session, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.loaded {
+	if s.contents == nil || !s.loaded {
 		if s.closed != nil {
 			return nil, s.closed
 		}
+		s.contents = &contents{}
 		s.loadErr = s.find(ctx)
 		s.loaded = s.loadErr == nil || ctx.Err() == nil
 	}

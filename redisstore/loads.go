@@ -8,7 +8,7 @@ type loads struct{ pool sync.Pool }
 
 // A load is GETEX key PX ttl.
 type load struct {
-	key      string
+	key      []byte // in place of a string, which would be allocated anew as an argument
 	ttl      int64
 	args     [3]any
 	commands [1]Command
@@ -20,7 +20,11 @@ func (l *loads) get(key string, ttl int64) *load {
 		c = &load{args: [3]any{1: "PX"}}
 		c.commands[0] = Command{"GETEX", c.args[:]}
 	}
-	c.key, c.args[0] = key, key
+	if len(c.key) != len(key) {
+		c.key = make([]byte, len(key))
+		c.args[0] = c.key
+	}
+	copy(c.key, key)
 	if c.ttl != ttl {
 		c.ttl, c.args[2] = ttl, ttl
 	}

@@ -132,8 +132,9 @@ func (s *Store) Close() error {
 
 // Load implements [session.Store] with one GETEX.
 func (s *Store) Load(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
-	load := s.loads.get(s.key(id), milliseconds(ttl))
-	replies, _, err := s.client.Do(ctx, load.key, load.commands[:]...)
+	key := s.key(id)
+	load := s.loads.get(key, milliseconds(ttl))
+	replies, _, err := s.client.Do(ctx, key, load.commands[:]...)
 	if err != nil {
 		return nil, s.failed("load", id, err) // load is not used again: the client may still be sending it
 	}

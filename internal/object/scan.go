@@ -74,7 +74,7 @@ func scanObject(b []byte, i, depth int, members *[]member) (int, bool) {
 			return end, false
 		}
 		if members != nil {
-			*members = append(*members, parsedMember(b, i, name, value, end))
+			addParsed(members, b, i, name, value, end)
 		}
 		i = skipSpace(b, end)
 		switch at(b, i) {
@@ -130,12 +130,14 @@ func scanMember(b []byte, i, depth int) (name, value, end int, ok bool) {
 	return name, value, end, ok
 }
 
-func parsedMember(b []byte, start, name, value, end int) member {
-	m := member{start: uint32(start), value: uint32(value), end: uint32(end)}
+// addParsed fills the member where it stands: to make one and to copy it takes as long as all the rest.
+func addParsed(members *[]member, b []byte, start, name, value, end int) {
+	*members = append(*members, member{})
+	m := &(*members)[len(*members)-1]
+	m.start, m.value, m.end = uint32(start), uint32(value), uint32(end)
 	if isPlain(b[start+1 : name-1]) {
 		m.name = uint32(name - 1)
 	}
-	return m
 }
 
 func scanLiteral(b []byte, i int, literal string) (int, bool) {
