@@ -83,19 +83,19 @@ func (l *lanes) do(ctx context.Context, commands []Command) (replies []any, lost
 	return l.wait(c)
 }
 
-// enter takes a lane if one is free and nobody waits.
+// enter takes a lane if one is free. A small call that finds others waiting joins them all the same: they go out together.
 func (l *lanes) enter(c *call) (entered bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	limit := l.small
 	if l.size(c) >= large {
-		limit = l.large
+		entered = l.taken < l.large
+	} else {
+		entered = l.taken < l.small && l.first == nil
 	}
-	if l.first != nil || l.taken >= limit {
-		return false
+	if entered {
+		l.taken++
 	}
-	l.taken++
-	return true
+	return entered
 }
 
 // wait queues c and waits for its outcome.

@@ -172,6 +172,25 @@ func TestLanesDoNotExceedMaxActive(t *testing.T) {
 	}
 }
 
+// Otherwise large calls that once had to queue would all queue from then on.
+func TestLargeCallTakesAFreeLaneWhileOthersWait(t *testing.T) {
+	own := newLine()
+	l := &lanes{small: 1, large: 2, run: own.run}
+	var results sync.WaitGroup
+	queue(t, l, &results, time.Minute, "small", nil)
+	<-own.arrived
+	queue(t, l, &results, time.Minute, "waiting", nil)
+	queue(t, l, &results, time.Minute, "large", make([]byte, large))
+	<-own.arrived
+	if got := fmt.Sprint(own.seen()); got != "[[small] [large]]" {
+		t.Errorf("batches %s", got)
+	}
+	for range 3 {
+		own.release <- struct{}{}
+	}
+	results.Wait()
+}
+
 func TestLargeValuesGetMoreLanes(t *testing.T) {
 	sending := &call{commands: []Command{cmd("SET", "key", make([]byte, large))}}
 	loading := &call{commands: []Command{cmd("GETEX", "key")}}
