@@ -160,3 +160,22 @@ func TestAllocationsOfAReadOnlyRequest(t *testing.T) {
 		t.Errorf("allocations with 1, 40 and 1,000 keys: %v, at most 12 are allowed", counts)
 	}
 }
+
+// A save makes at most 15 allocations, without those of the store and however large the session is: the value is encoded
+// into memory that an earlier save has used.
+func TestAllocationsOfASave(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector makes sync.Pool forget at random")
+	}
+	for _, n := range []int{1, 40, 1000} {
+		manager := newManager(t, session.Config{Store: constStore{sessionOf(n, 100*n)}})
+		handler := manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := works["update"](w, r); err != nil {
+				t.Error(err)
+			}
+		}))
+		if got := allocations(handler); got > 15 {
+			t.Errorf("%.0f allocations with %d keys, at most 15 are allowed", got, n)
+		}
+	}
+}

@@ -68,12 +68,12 @@ type contents struct {
 type version struct {
 	value   []byte
 	members object.Object
-	buffer  *[]byte // that the value is in, if nobody else has it
+	buffer  *[]byte // that the value is in, to be used again; nil if somebody else may have the value
 }
 
 func (v *version) exists() bool { return v.value != nil }
 
-// shared returns v for others to keep.
+// shared returns v for others to keep, so that free leaves its value alone.
 func (v *version) shared() version {
 	v.buffer = nil
 	return *v

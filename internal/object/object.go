@@ -35,8 +35,8 @@ type member struct {
 	end   uint32
 }
 
-// MaxSize is the size of an Object, in bytes, beyond which offsets could overflow. Parse refuses more; who calls Set sees
-// to it that the Object stays below. It is also the longest value of Redis.
+// MaxSize is the largest size of an Object, in bytes. Offsets reach several times as far, for an Object refers to what
+// was parsed and to what was set. Parse refuses more, and callers of Set see to it. It is also the longest value of Redis.
 const MaxSize = 512 << 20
 
 var (
