@@ -9,13 +9,15 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
 // An Object is a JSON object. The zero Object is empty and ready to use.
 //
-// A copy made by plain assignment is a snapshot: a change to one copy never shows in the other, since a change replaces
-// what the Object refers to and never writes into it. Copies may be used by different goroutines, one Object may not.
+// A copy made by plain assignment is a snapshot: a change to one copy never shows in the other. A change replaces what the
+// Object refers to, or writes behind the end of what all others see. Copies may be used by different goroutines, one Object
+// may not.
 //
 // Names are compared as encoding/json decodes them: escapes are resolved, and what is not UTF-8 or half a surrogate pair
 // is U+FFFD. Where a name occurs more than once, the last one counts.
@@ -23,17 +25,26 @@ type Object struct {
 	parsed  []byte // the text that was parsed
 	own     []byte // the texts of the members that were set since, one after the other
 	members []member
+
+	// used is how many members the arrays of own and members hold, of all copies that share them. Only one copy can end
+	// there, and claim what is behind. Nil: nothing is behind.
+	used *atomic.Int32
 }
 
 // A member is one name and its value: `"name":value`, with any white space that stands around the colon. It is offsets
 // and no slices, so that the list of members is short, and nothing in which a garbage collector looks for pointers.
 type member struct {
-	own   bool   // its text is Object.own, not Object.parsed
-	start uint32 // the member is text[start:end]
-	name  uint32 // the name is text[start+1:name]; 0 if it has to be decoded first
-	value uint32 // the value is text[value:end]
+	start uint32 // the member begins at this offset of Object.parsed, or, with the bit own, of Object.own
+	name  uint32 // where the name ends, which begins at start+1; 0 if it has to be decoded first
 	end   uint32
 }
+
+// own is the bit of member.start that no offset needs.
+const own = 1 << 31
+
+func (m *member) from() uint32 { return m.start &^ own }
+
+func (m *member) isOwn() bool { return m.start&own != 0 }
 
 // MaxSize is the largest size of an Object, in bytes. Offsets reach several times as far, for an Object refers to what
 // was parsed and to what was set. Parse refuses more, and callers of Set see to it. It is also the longest value of Redis.
@@ -71,20 +82,29 @@ func Parse(raw []byte) (Object, error) {
 
 // source returns the text that m is in.
 func (o *Object) source(m *member) []byte {
-	if m.own {
+	if m.isOwn() {
 		return o.own
 	}
 	return o.parsed
 }
 
-func (o *Object) text(m *member) []byte { return o.source(m)[m.start:m.end] }
+func (o *Object) text(m *member) []byte { return o.source(m)[m.from():m.end:m.end] }
 
-func (o *Object) value(m *member) []byte { return o.source(m)[m.value:m.end:m.end] }
+func (o *Object) value(m *member) []byte {
+	text := o.text(m)
+	return text[valueIn(text):]
+}
+
+// valueIn returns where the value begins in the text of a member.
+func valueIn(text []byte) int {
+	name, _, _ := scanString(text, 1)
+	return skipSpace(text, skipSpace(text, name)+1)
+}
 
 // name returns the name as encoding/json decodes it. The result must not be changed.
 func (o *Object) name(m *member) []byte {
 	if m.name > 0 {
-		return o.source(m)[m.start+1 : m.name]
+		return o.source(m)[m.from()+1 : m.name]
 	}
 	return decodeName(o.text(m))
 }
@@ -92,13 +112,13 @@ func (o *Object) name(m *member) []byte {
 // decodeName decodes the JSON string that text begins with.
 func decodeName(text []byte) []byte {
 	var name string
-	end, _ := scanString(text, 1)
+	end, _, _ := scanString(text, 1)
 	_ = json.Unmarshal(text[:end], &name) // cannot fail: the scan has passed it
 	return []byte(name)
 }
 
 func (o *Object) isNamed(m *member, name string) bool {
-	if m.name > 0 && int(m.name-m.start) != len(`"`)+len(name) {
+	if m.name > 0 && int(m.name-m.from()) != len(`"`)+len(name) {
 		return false
 	}
 	return string(o.name(m)) == name
@@ -150,17 +170,15 @@ func (o *Object) Set(name string, value []byte) {
 	name = normal(name)
 	i := o.find(name)
 	if i < 0 {
-		next := o.emptied(len(o.members)+1, len(o.own)+len(`"":`)+len(name)+len(value))
-		next.add(o, o.members)
-		next.addNew(name, value)
-		*o = next
+		o.append(name, value)
 		return
 	}
 	m := &o.members[i]
-	if bytes.Equal(o.value(m), value) {
+	text := o.text(m)
+	head, old := text[:valueIn(text)], text[valueIn(text):]
+	if bytes.Equal(old, value) {
 		return
 	}
-	head := o.source(m)[m.start:m.value]
 	next := o.emptied(len(o.members), len(o.own)+len(head)+len(value))
 	next.add(o, o.members[:i])
 	next.addText(*m, head, value)
@@ -168,10 +186,34 @@ func (o *Object) Set(name string, value []byte) {
 	*o = next
 }
 
+// append adds a member that is not in the object yet.
+func (o *Object) append(name string, value []byte) {
+	var room [64]byte
+	head, plain := appendHead(room[:0], name)
+	var m member
+	if plain {
+		m.name = uint32(len(`"`) + len(name))
+	}
+	if !o.claim() {
+		next := o.emptied(len(o.members)+1, len(o.own)+len(head)+len(value))
+		next.add(o, o.members)
+		next.used = new(atomic.Int32)
+		next.used.Store(int32(len(next.members) + 1))
+		*o = next
+	}
+	o.addText(m, head, value)
+}
+
+// claim reports whether o may append a member to its arrays: no other copy has, and none will.
+func (o *Object) claim() bool {
+	last := int32(len(o.members))
+	return o.used != nil && o.used.CompareAndSwap(last, last+1)
+}
+
 // emptied returns an Object on the same parsed text, without members, and with room for that many, and for own texts of
 // that size.
 func (o *Object) emptied(members, own int) Object {
-	return Object{o.parsed, make([]byte, 0, own), make([]member, 0, members)}
+	return Object{parsed: o.parsed, own: make([]byte, 0, own), members: make([]member, 0, members)}
 }
 
 // add appends members of from.
@@ -181,7 +223,7 @@ func (o *Object) add(from *Object, members []member) {
 		return
 	}
 	for i := range members {
-		if m := &members[i]; m.own {
+		if m := &members[i]; m.isOwn() {
 			o.addText(*m, from.text(m), nil)
 		} else {
 			o.members = append(o.members, *m)
@@ -189,27 +231,15 @@ func (o *Object) add(from *Object, members []member) {
 	}
 }
 
-// addText appends a member whose text is head and value, and laid out as m.
+// addText appends a member whose text is head and value, and whose name ends as far behind its start as that of m.
 func (o *Object) addText(m member, head, value []byte) {
-	move := uint32(len(o.own)) - m.start
-	o.own = append(o.own, head...)
-	o.own = append(o.own, value...)
+	start := uint32(len(o.own))
+	o.own = append(append(o.own, head...), value...)
 	if m.name > 0 {
-		m.name += move
+		m.name += start - m.from()
 	}
-	m.own, m.start, m.value, m.end = true, m.start+move, m.value+move, uint32(len(o.own))
+	m.start, m.end = start|own, uint32(len(o.own))
 	o.members = append(o.members, m)
-}
-
-// addNew appends a member that is not in the object yet.
-func (o *Object) addNew(name string, value []byte) {
-	var room [64]byte
-	head, plain := appendHead(room[:0], name)
-	m := member{value: uint32(len(head))}
-	if plain {
-		m.name = uint32(len(`"`) + len(name))
-	}
-	o.addText(m, head, value)
 }
 
 // appendHead appends `"name":` in the shortest way, and reports whether that is the name as it is: it is escaped only where
@@ -226,7 +256,8 @@ func appendHead(dst []byte, name string) (_ []byte, plain bool) {
 
 // isPlain reports whether name can stand between quotes as it is and means what it says.
 func isPlain(name []byte) bool {
-	return skipPlain(name, 0) == len(name) && utf8.Valid(name)
+	special := func(r rune) bool { return r < ' ' || r == '"' || r == '\\' }
+	return utf8.Valid(name) && !bytes.ContainsFunc(name, special)
 }
 
 // Delete removes every member called name.
@@ -266,7 +297,7 @@ func Equal(a, b Object) bool {
 func (o *Object) Size() int {
 	size := len(`{}`) + max(0, len(o.members)-1) // the braces and the commas
 	for i := range o.members {
-		size += int(o.members[i].end - o.members[i].start)
+		size += int(o.members[i].end - o.members[i].from())
 	}
 	return size
 }
@@ -301,7 +332,7 @@ func (o *Object) appendMembers(dst []byte, members []member) []byte {
 		m, source := members[0], o.source(&members[0])
 		for members = members[1:]; len(members) > 0; members = members[1:] {
 			next := &members[0]
-			if next.own != m.own || next.start != m.end+1 || source[m.end] != ',' {
+			if next.isOwn() != m.isOwn() || next.from() != m.end+1 || source[m.end] != ',' {
 				break
 			}
 			m.end = next.end
@@ -309,7 +340,7 @@ func (o *Object) appendMembers(dst []byte, members []member) []byte {
 		if dst[len(dst)-1] != '{' {
 			dst = append(dst, ',')
 		}
-		dst = append(dst, source[m.start:m.end]...)
+		dst = append(dst, source[m.from():m.end]...)
 	}
 	return dst
 }

@@ -53,6 +53,7 @@ func TestGet(t *testing.T) {
 		{"an escaped quote", `{"a\"b":1}`, `a"b`, `1`, true},
 		{"an escaped quote is not a backslash", `{"a\"b":1}`, `a\"b`, ``, false},
 		{"an escaped backslash", `{"a\\b":1}`, `a\b`, `1`, true},
+		{"the text of a member is no name", `{"a":"b"}`, `a":"b`, ``, false},
 		{"a surrogate pair", `{"\ud83d\ude00":1}`, "😀", `1`, true},
 		{"a lone surrogate is U+FFFD", `{"\ud800":1}`, "\ufffd", `1`, true},
 		{"not UTF-8 is U+FFFD, byte for byte", "{\"a\xff\xfe\":1}", "a\ufffd\ufffd", `1`, true},
@@ -254,13 +255,37 @@ func TestCopiesDoNotSeeEachOthersChanges(t *testing.T) {
 	}
 }
 
+// One copy may append to the arrays that it shares with others, and no second one.
+func TestCopiesDoNotSeeWhatTheOthersAppend(t *testing.T) {
+	var o object.Object
+	for _, name := range []string{"a", "b", "c", "d"} {
+		first, second := o, o
+		first.Set(name, []byte(`1`))
+		second.Set(name, []byte(`2`))
+		third := first
+		third.Set("more", []byte(`3`))
+		first.Set("other", []byte(`4`))
+		before := string(o.AppendTo(nil))
+		inner := strings.TrimPrefix(strings.Trim(before, "{}")+",", ",")
+		requireText(t, first, `{`+inner+`"`+name+`":1,"other":4}`)
+		requireText(t, second, `{`+inner+`"`+name+`":2}`)
+		requireText(t, third, `{`+inner+`"`+name+`":1,"more":3}`)
+		o.Set(name, []byte(`0`))
+	}
+}
+
 // The race detector watches: copies share their members, and Parse shares its scratch space.
 func TestCopiesServeManyGoroutines(t *testing.T) {
 	shared := mustParse(t, sample(4<<10, 40))
+	shared.Set("last", []byte(`0`))
 	var group sync.WaitGroup
 	for i := range 8 {
 		o := shared
 		group.Go(func() {
+			o.Set("new", []byte{'0' + byte(i)})
+			if value, _ := o.Get("new"); string(value) != string('0'+rune(i)) {
+				t.Errorf("copy %d has %s from another", i, value)
+			}
 			for range 50 {
 				o.Set("key7", []byte{'0' + byte(i)})
 				setFirst(t, &o, "_rev", []byte{'0' + byte(i)})

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/bits"
 	"sync"
+	"unicode/utf8"
 )
 
 // The scan functions take the index where something begins and return the index after it. If it is broken they return
@@ -34,7 +35,7 @@ func at(b []byte, i int) byte {
 }
 
 func skipSpace(b []byte, i int) int {
-	for i < len(b) && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
+	for i < len(b) && b[i] <= ' ' && (b[i] == ' ' || b[i] == '\n' || b[i] == '\t' || b[i] == '\r') {
 		i++
 	}
 	return i
@@ -43,7 +44,8 @@ func skipSpace(b []byte, i int) int {
 func scanValue(b []byte, i, depth int) (int, bool) {
 	switch c := at(b, i); c {
 	case '"':
-		return scanString(b, i+1)
+		end, _, ok := scanString(b, i+1)
+		return end, ok
 	case '{':
 		return scanObject(b, i, depth+1, nil)
 	case '[':
@@ -59,7 +61,7 @@ func scanValue(b []byte, i, depth int) (int, bool) {
 	}
 }
 
-// scanObject appends the members to members, unless that is nil.
+// scanObject and scanMember append what they pass to members, unless that is nil.
 func scanObject(b []byte, i, depth int, members *[]member) (int, bool) {
 	if depth > maxDepth {
 		return i, false
@@ -69,12 +71,9 @@ func scanObject(b []byte, i, depth int, members *[]member) (int, bool) {
 		return i + 1, true
 	}
 	for {
-		name, value, end, ok := scanMember(b, i, depth)
+		end, ok := scanMember(b, i, depth, members)
 		if !ok {
 			return end, false
-		}
-		if members != nil {
-			addParsed(members, b, i, name, value, end)
 		}
 		i = skipSpace(b, end)
 		switch at(b, i) {
@@ -86,6 +85,29 @@ func scanObject(b []byte, i, depth int, members *[]member) (int, bool) {
 			return i, false
 		}
 	}
+}
+
+func scanMember(b []byte, i, depth int, members *[]member) (int, bool) {
+	if at(b, i) != '"' {
+		return i, false
+	}
+	name, plain, ok := scanString(b, i+1)
+	if !ok {
+		return name, false
+	}
+	colon := skipSpace(b, name)
+	if at(b, colon) != ':' {
+		return colon, false
+	}
+	end, ok := scanValue(b, skipSpace(b, colon+1), depth)
+	if ok && members != nil {
+		m := member{start: uint32(i), end: uint32(end)}
+		if plain && utf8.Valid(b[i+1:name-1]) {
+			m.name = uint32(name - 1)
+		}
+		*members = append(*members, m)
+	}
+	return end, ok
 }
 
 func scanArray(b []byte, i, depth int) (int, bool) {
@@ -110,33 +132,6 @@ func scanArray(b []byte, i, depth int) (int, bool) {
 		default:
 			return i, false
 		}
-	}
-}
-
-// scanMember returns the parts of a member: its name, with the quotes, is b[i:name], its value b[value:end].
-func scanMember(b []byte, i, depth int) (name, value, end int, ok bool) {
-	if at(b, i) != '"' {
-		return 0, 0, i, false
-	}
-	if name, ok = scanString(b, i+1); !ok {
-		return 0, 0, name, false
-	}
-	colon := skipSpace(b, name)
-	if at(b, colon) != ':' {
-		return 0, 0, colon, false
-	}
-	value = skipSpace(b, colon+1)
-	end, ok = scanValue(b, value, depth)
-	return name, value, end, ok
-}
-
-// addParsed fills the member where it stands: to make one and to copy it takes as long as all the rest.
-func addParsed(members *[]member, b []byte, start, name, value, end int) {
-	*members = append(*members, member{})
-	m := &(*members)[len(*members)-1]
-	m.start, m.value, m.end = uint32(start), uint32(value), uint32(end)
-	if isPlain(b[start+1 : name-1]) {
-		m.name = uint32(name - 1)
 	}
 }
 
@@ -183,22 +178,37 @@ func scanDigits(b []byte, i int) (int, bool) {
 	return i, i > start
 }
 
-// scanString begins after the opening quote. Like encoding/json it lets bytes pass that are not UTF-8.
-func scanString(b []byte, i int) (int, bool) {
-	for {
-		i = skipPlain(b, i)
-		switch at(b, i) {
-		case '"':
-			return i + 1, true
-		case '\\':
-			var ok bool
-			if i, ok = scanEscape(b, i+1); !ok {
-				return i, false
+// scanString begins after the opening quote. It is plain if it has no escapes. Like encoding/json it lets bytes pass that are
+// not UTF-8.
+func scanString(b []byte, i int) (end int, plain, ok bool) {
+	plain = true
+	for i < len(b) {
+		if i+16 <= len(b) {
+			next := b[i : i+16]
+			if s := special(binary.LittleEndian.Uint64(next)); s != 0 {
+				i += bits.TrailingZeros64(s) / 8
+			} else if s := special(binary.LittleEndian.Uint64(next[8:])); s != 0 {
+				i += 8 + bits.TrailingZeros64(s)/8
+			} else {
+				i += 16
+				continue
 			}
+		}
+		switch c := b[i]; {
+		case c == '"':
+			return i + 1, plain, true
+		case c == '\\':
+			plain = false
+			if i, ok = scanEscape(b, i+1); !ok {
+				return i, false, false
+			}
+		case c < ' ':
+			return i, false, false
 		default:
-			return i, false
+			i++
 		}
 	}
+	return i, false, false
 }
 
 // scanEscape begins after the backslash.
@@ -219,19 +229,6 @@ func scanEscape(b []byte, i int) (int, bool) {
 
 func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c|0x20 && c|0x20 <= 'f'
-}
-
-// skipPlain returns the index of the first quote, backslash or control character, eight bytes at a time.
-func skipPlain(b []byte, i int) int {
-	for ; i+8 <= len(b); i += 8 {
-		if s := special(binary.LittleEndian.Uint64(b[i:])); s != 0 {
-			return i + bits.TrailingZeros64(s)/8
-		}
-	}
-	for i < len(b) && b[i] >= ' ' && b[i] != '"' && b[i] != '\\' {
-		i++
-	}
-	return i
 }
 
 // special sets the top bit of each of the eight bytes of x that is a quote, a backslash or below 0x20. Only the lowest
