@@ -3,7 +3,9 @@ package redisstore
 import (
 	"context"
 	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -24,42 +26,58 @@ const (
 
 // lanes let the calls that run at the same time share connections and flushes. A call that finds a lane free runs on its
 // caller's goroutine, as if it were alone. The others wait, and as soon as a lane is free, those that have gathered by then
-// go out in one flush, again and again until none waits.
+// go out in one flush, again and again until none waits. Each caller goes on when its own reply is there.
 //
 // For small values there are as many lanes as processors, and two at least, so that one writes while Redis works for the
 // other: with more of them fewer calls gather, and each costs this process and Redis more.
 type lanes struct {
 	small, large int // how many lanes there are for values of either kind
-	run          func(ctx context.Context, calls *call)
+	run          func(ctx context.Context, calls batch)
+
+	reply atomic.Int64 // about the size of a reply: how large the next one will be is not known before
 
 	mu    sync.Mutex
 	taken int
-	first *call // that waits, with those that came later behind it
-	last  *call
-	reply int // about the size of a reply
+	queue []*call // that wait
 }
 
 // newLanes are lanes on at most limit connections; 0 is no limit.
-func newLanes(limit int, run func(ctx context.Context, calls *call)) lanes {
+func newLanes(limit int, run func(ctx context.Context, calls batch)) *lanes {
 	if limit == 0 || limit > maxLanes {
 		limit = maxLanes
 	}
-	return lanes{small: min(limit, max(2, runtime.GOMAXPROCS(0))), large: limit, run: run}
+	return &lanes{small: min(limit, max(2, runtime.GOMAXPROCS(0))), large: limit, run: run}
 }
 
 // A call is what one caller wants done: commands that go out together.
 type call struct {
 	commands []Command
 	deadline time.Time
-	next     *call // in the queue, then in the batch
+	alone    [1]*call
+	done     chan struct{}
 
+	sent    bool
 	replies []any  // nil until the server has answered
 	room    [2]any // for replies: few calls have more commands
 	lost    error
 	err     error
-	sent    int // how often
-	done    chan struct{}
 }
+
+// settle tells the caller that the outcome is there. From then on the call is the caller's again.
+func (c *call) settle() {
+	if c.done != nil {
+		c.done <- struct{}{}
+	}
+}
+
+// byItself returns the batch of c alone.
+func (c *call) byItself() batch {
+	c.alone[0] = c
+	return c.alone[:]
+}
+
+// A batch is the calls that go out in one flush. Those that are settled are nil.
+type batch []*call
 
 // A waiter is what a caller in the queue waits with.
 type waiter struct {
@@ -75,22 +93,24 @@ var waiters = sync.Pool{New: func() any {
 func (l *lanes) do(ctx context.Context, commands []Command) (replies []any, lost, err error) {
 	c := &call{commands: commands}
 	if l.enter(c) {
-		defer l.leave(c)
-		l.run(ctx, c)
-		return c.replies, c.lost, c.err
+		defer l.leave()
+		l.run(ctx, c.byItself())
+	} else if c.deadline, _ = ctx.Deadline(); !l.wait(c) {
+		return nil, nil, context.DeadlineExceeded
 	}
-	c.deadline, _ = ctx.Deadline()
-	return l.wait(c)
+	l.learn(c)
+	return c.replies, c.lost, c.err
 }
 
 // enter takes a lane if one is free. A small call that finds others waiting joins them all the same: they go out together.
 func (l *lanes) enter(c *call) (entered bool) {
+	size := l.size(c)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.size(c) >= large {
+	if size >= large {
 		entered = l.taken < l.large
 	} else {
-		entered = l.taken < l.small && l.first == nil
+		entered = l.taken < l.small && len(l.queue) == 0
 	}
 	if entered {
 		l.taken++
@@ -98,43 +118,37 @@ func (l *lanes) enter(c *call) (entered bool) {
 	return entered
 }
 
-// wait queues c and waits for its outcome.
-func (l *lanes) wait(c *call) (replies []any, lost, err error) {
+// wait queues c and waits for its outcome. It is false if that has not come in time; then c belongs to the batch that it is in.
+func (l *lanes) wait(c *call) bool {
 	w := waiters.Get().(*waiter)
 	w.timer.Reset(time.Until(c.deadline))
 	c.done = w.done
-	l.queue(c)
+	l.join(c)
 	select {
 	case <-w.done:
 		w.timer.Stop()
 		waiters.Put(w)
-		return c.replies, c.lost, c.err
+		return true
 	case <-w.timer.C:
-		return nil, nil, context.DeadlineExceeded // c, and with it w.done, belong to the batch that it is in
+		return false // w.done may still get its element, so w is not used again
 	}
 }
 
-func (l *lanes) queue(c *call) {
+func (l *lanes) join(c *call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.first == nil {
-		l.first = c
-	} else {
-		l.last.next = c
-	}
-	l.last = c
+	l.queue = append(l.queue, c)
 	if l.taken == 0 { // the last lane was left since enter has looked
 		l.taken++
 		go l.drain()
 	}
 }
 
-// leave gives the lane of c to those that wait, on a goroutine of theirs: the caller of c has its reply.
-func (l *lanes) leave(c *call) {
+// leave gives the lane of a call to those that wait, on a goroutine of theirs: the caller has its reply.
+func (l *lanes) leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.learn(c)
-	if l.first == nil {
+	if len(l.queue) == 0 {
 		l.taken--
 		return
 	}
@@ -143,59 +157,47 @@ func (l *lanes) leave(c *call) {
 
 // drain runs batches on a lane until no call waits.
 func (l *lanes) drain() {
-	for batch, deadline := l.take(); batch != nil; batch, deadline = l.take() {
+	var calls batch
+	for {
+		var deadline time.Time
+		if calls, deadline = l.take(calls[:0]); len(calls) == 0 {
+			return
+		}
 		ctx, cancel := context.WithDeadline(context.Background(), deadline)
-		l.run(ctx, batch)
+		l.run(ctx, calls)
 		cancel()
-		l.finish(batch)
 	}
 }
 
-// take returns the calls of the next flush, linked, and the latest of their deadlines. If there are none, it frees the lane.
-// A call whose deadline has passed is left out; its caller has gone.
-func (l *lanes) take() (batch *call, deadline time.Time) {
+// take moves the calls of the next flush from the queue to calls, and returns the latest of their deadlines. If there are
+// none, it frees the lane. A call whose deadline has passed is left out; its caller has gone.
+func (l *lanes) take(calls batch) (_ batch, deadline time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
-	var last *call
-	for room := maxBatch; l.first != nil; {
-		c := l.first
+	now, room, taken := time.Now(), maxBatch, 0
+	for _, c := range l.queue {
 		if c.deadline.After(now) {
 			room -= l.size(c)
-			if batch != nil && room < 0 {
-				return batch, deadline
+			if len(calls) > 0 && room < 0 {
+				break
 			}
-			if batch == nil {
-				batch = c
-			} else {
-				last.next = c
-			}
-			last = c
+			calls = append(calls, c)
 			if c.deadline.After(deadline) {
 				deadline = c.deadline
 			}
 		}
-		l.first = c.next
-		c.next = nil
+		taken++
 	}
-	if batch == nil {
+	l.queue = slices.Delete(l.queue, 0, taken)
+	if len(calls) == 0 {
 		l.taken--
 	}
-	return batch, deadline
-}
-
-func (l *lanes) finish(batch *call) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for c := batch; c != nil; c = c.next {
-		l.learn(c)
-		c.done <- struct{}{}
-	}
+	return calls, deadline
 }
 
 // size is about what c takes of maxBatch.
 func (l *lanes) size(c *call) int {
-	size := callOverhead + l.reply
+	size := callOverhead + int(l.reply.Load())
 	for _, command := range c.commands {
 		for _, arg := range command.Args {
 			if value, ok := arg.([]byte); ok {
@@ -206,7 +208,7 @@ func (l *lanes) size(c *call) int {
 	return size
 }
 
-// learn keeps a moving average of the size of replies: how large the next one will be is not known before.
+// learn keeps a moving average of the size of replies. That two at once may count as one does no harm.
 func (l *lanes) learn(c *call) {
 	size := 0
 	for _, reply := range c.replies {
@@ -214,5 +216,6 @@ func (l *lanes) learn(c *call) {
 			size += len(value)
 		}
 	}
-	l.reply += (size - l.reply) / 8
+	average := l.reply.Load()
+	l.reply.Store(average + (int64(size)-average)/8)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -25,9 +26,9 @@ func newLine() *line {
 	return &line{arrived: make(chan struct{}, 1000), release: make(chan struct{}, 1000), reply: []byte("x")}
 }
 
-func (l *line) run(_ context.Context, calls *call) {
+func (l *line) run(_ context.Context, calls batch) {
 	var keys []string
-	for c := calls; c != nil; c = c.next {
+	for _, c := range calls {
 		keys = append(keys, c.commands[0].Args[0].(string))
 	}
 	l.mu.Lock()
@@ -35,8 +36,9 @@ func (l *line) run(_ context.Context, calls *call) {
 	l.mu.Unlock()
 	l.arrived <- struct{}{}
 	<-l.release
-	for c := calls; c != nil; c = c.next {
+	for _, c := range calls {
 		c.replies = []any{l.reply}
+		c.settle()
 	}
 }
 
@@ -62,13 +64,10 @@ func queue(t *testing.T, l *lanes, results *sync.WaitGroup, deadline time.Durati
 	}
 }
 
-func (l *lanes) waiting() (n int) {
+func (l *lanes) waiting() int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for c := l.first; c != nil; c = c.next {
-		n++
-	}
-	return n + l.taken
+	return len(l.queue) + l.taken
 }
 
 func TestCallsThatFindNoLaneGoOutTogetherInOrder(t *testing.T) {
@@ -196,14 +195,15 @@ func TestLargeValuesGetMoreLanes(t *testing.T) {
 	loading := &call{commands: []Command{cmd("GETEX", "key")}}
 	for name, test := range map[string]struct {
 		c     *call
-		reply int
+		reply int64
 		want  int
 	}{
 		"small":         {loading, 0, 2},
 		"large command": {sending, 0, 5},
 		"large replies": {loading, large, 5},
 	} {
-		l := &lanes{small: 2, large: 5, reply: test.reply}
+		l := &lanes{small: 2, large: 5}
+		l.reply.Store(test.reply)
 		for l.enter(test.c) {
 		}
 		if l.taken != test.want {
@@ -249,15 +249,12 @@ func (c *scriptedConn) ReceiveWithTimeout(time.Duration) (any, error) {
 	return []byte("reply to " + key), nil
 }
 
-// batchOf links calls as lanes do.
-func batchOf(keys ...string) (batch *call, all []*call) {
+// batchOf makes a batch, and a list of its calls that stays as it is.
+func batchOf(keys ...string) (calls batch, all []*call) {
 	for _, key := range keys {
 		all = append(all, &call{commands: []Command{cmd("GETEX", key)}})
 	}
-	for i, c := range all[1:] {
-		all[i].next = c
-	}
-	return all[0], all
+	return slices.Clone(all), all
 }
 
 func poolOf(conns ...redis.Conn) *pool {
@@ -290,6 +287,38 @@ func TestBrokenConnectionRepeatsJustTheCallsThatHadNoReply(t *testing.T) {
 	if len(second.sent) != 2 {
 		t.Errorf("repeated %q", second.sent)
 	}
+}
+
+// A pausingConn gives its replies when the test lets it.
+type pausingConn struct {
+	scriptedConn
+	next chan struct{}
+}
+
+func (c *pausingConn) ReceiveWithTimeout(timeout time.Duration) (any, error) {
+	<-c.next
+	return c.scriptedConn.ReceiveWithTimeout(timeout)
+}
+
+func TestCallIsSettledBeforeItsNeighboursHaveTheirReplies(t *testing.T) {
+	conn := &pausingConn{scriptedConn{replies: 100}, make(chan struct{}, 2)}
+	p := poolOf(conn)
+	batch, calls := batchOf("a", "b")
+	for _, c := range calls {
+		c.done = make(chan struct{}, 1)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	var running sync.WaitGroup
+	running.Go(func() { p.run(ctx, batch) })
+	for _, c := range calls {
+		conn.next <- struct{}{}
+		<-c.done
+		if c.err != nil || len(c.replies) != 1 {
+			t.Errorf("%q, %v", c.replies, c.err)
+		}
+	}
+	running.Wait()
 }
 
 func TestConnectionThatBreaksTwiceFailsJustTheCallsThatHadNoReply(t *testing.T) {

@@ -15,7 +15,7 @@ const defaultTimeout = 3 * time.Second
 // pool is the Client on a pool of redigo. The calls that run at the same time share its connections.
 type pool struct {
 	redis *redis.Pool
-	lanes lanes
+	lanes *lanes
 }
 
 func newPool(p *redis.Pool) *pool {
@@ -44,14 +44,12 @@ func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 }
 
 // run sends the calls in one flush on one connection, and gives each its outcome.
-func (p *pool) run(ctx context.Context, calls *call) {
-	lost, err := p.attempt(ctx, calls)
-	for c := calls; c != nil; c = c.next {
-		if c.sent > 1 {
-			c.lost = lost
-		}
-		if c.replies == nil {
+func (p *pool) run(ctx context.Context, calls batch) {
+	_, err := attempt(ctx, p, calls)
+	for _, c := range calls {
+		if c != nil {
 			c.err = err
+			c.settle()
 		}
 	}
 }
@@ -66,19 +64,21 @@ func (p *pool) watch(ctx context.Context, t task) (lost, err error) {
 	}
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
-	return p.attempt(ctx, t)
+	return attempt(ctx, p, t)
 }
 
 // attempt runs t on a connection of the pool. If that connection turns out to be broken, or to lead to what has become
 // a replica, t runs once more, on a connection dialled for it: the pool may hold more of the same. lost is then the
 // failure of the first run if it is unknown what Redis did of it.
-func (p *pool) attempt(ctx context.Context, t task) (lost, err error) {
+//
+// It is generic so that a batch becomes a task without an allocation.
+func attempt[T task](ctx context.Context, p *pool, t T) (lost, err error) {
 	deadline, _ := ctx.Deadline()
 	conn, err := p.redis.GetContext(ctx)
 	if err != nil {
 		return nil, err
 	}
-	err = t.on(link{conn, deadline})
+	err = t.on(link{conn, deadline, nil})
 	switch {
 	case refusal(err, "READONLY"):
 		spoil(conn)
@@ -94,7 +94,7 @@ func (p *pool) attempt(ctx context.Context, t task) (lost, err error) {
 		return lost, err
 	}
 	defer conn.Close()
-	return lost, t.on(link{conn, deadline})
+	return lost, t.on(link{conn, deadline, lost})
 }
 
 // dial opens a connection that does not go into the pool.
@@ -116,20 +116,25 @@ func timeout(err error) bool {
 	return errors.As(err, &netErr) && netErr.Timeout()
 }
 
-// A link is a connection, and the time by which it must have answered.
+// A link is a connection, the time by which it must have answered, and why the one before it was given up, if what that has
+// done is unknown.
 type link struct {
 	conn     redis.Conn
 	deadline time.Time
+	lost     error
 }
 
-// on sends the commands of the calls, from c on, that have no replies yet, in one flush, and gives each call its replies.
-// It returns a failure of the connection, or READONLY if that was the reply to a call, which is then left without replies.
-func (calls *call) on(l link) error {
-	for c := calls; c != nil; c = c.next {
-		if c.replies != nil {
+// on sends the commands of the calls that are not settled, in one flush, and settles each when its replies are there. It
+// returns a failure of the connection, or READONLY if that was the reply to a call, which is then left as it was.
+func (calls batch) on(l link) error {
+	for _, c := range calls {
+		if c == nil {
 			continue
 		}
-		c.sent++
+		if c.sent {
+			c.lost = l.lost
+		}
+		c.sent = true
 		if err := l.send(c.commands); err != nil {
 			return err
 		}
@@ -138,8 +143,8 @@ func (calls *call) on(l link) error {
 		return err
 	}
 	var readOnly error
-	for c := calls; c != nil; c = c.next {
-		if c.replies != nil {
+	for i, c := range calls {
+		if c == nil {
 			continue
 		}
 		replies, err := l.receive(c.room[:0], len(c.commands))
@@ -149,7 +154,9 @@ func (calls *call) on(l link) error {
 		case err != nil:
 			return err
 		default:
+			calls[i] = nil
 			c.replies = replies
+			c.settle()
 		}
 	}
 	return readOnly
@@ -158,7 +165,7 @@ func (calls *call) on(l link) error {
 // do is on for commands that belong to no call.
 func (l link) do(commands ...Command) ([]any, error) {
 	c := call{commands: commands}
-	err := c.on(l)
+	err := batch{&c}.on(l)
 	return c.replies, err
 }
 
