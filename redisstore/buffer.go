@@ -5,9 +5,9 @@ import (
 	"net"
 )
 
-// bufferSize takes the values of most sessions, and the commands or replies of many, in one system call. redigo's own
-// buffers have 4 kB, and it writes them out whenever they are full.
-const bufferSize = 16 << 10
+// bufferSize takes a whole batch, or the values of most sessions, in one system call. redigo's own buffers have 4 kB, and it
+// writes them out whenever they are full.
+const bufferSize = maxBatch
 
 // bufferedConn writes what it was given when it is read from: a client of Redis waits for a reply after every flush.
 type bufferedConn struct {
