@@ -2,6 +2,8 @@ package session
 
 import (
 	"crypto/sha256"
+	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"testing"
 	"time"
@@ -67,4 +69,26 @@ func TestDeadlinesOfFiveBytes(t *testing.T) {
 			t.Errorf("%v: deadline %v", lifetime, got)
 		}
 	}
+}
+
+// BenchmarkToken measures a new token, and the way from a request's cookie to what the store is asked for.
+func BenchmarkToken(b *testing.B) {
+	b.Run("new", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			newCredential(time.Now(), time.Hour)
+		}
+	})
+	b.Run("of a request", func(b *testing.B) {
+		cookie := Cookie{}.withDefaults()
+		r := httptest.NewRequest("GET", "/", nil)
+		r.AddCookie(&http.Cookie{Name: cookie.Name, Value: newCredential(time.Now(), time.Hour).token})
+		b.ReportAllocs()
+		for b.Loop() {
+			var room [maxTokens]reference
+			if refs := cookie.references(r, time.Now(), &room); len(refs) != 1 {
+				b.Fatalf("%d references", len(refs))
+			}
+		}
+	})
 }
