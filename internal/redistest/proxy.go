@@ -50,7 +50,8 @@ func (p *Proxy) Connections() int {
 }
 
 // DropReplies makes the proxy pass on the next skip replies of the server, on whatever connection, then swallow n more
-// and close the connection of the last. The commands were executed by then.
+// and close the connection of the last. The commands were executed by then. A connection that lost one of them before passes
+// on no other: it is closed instead, for TCP leaves nothing out.
 func (p *Proxy) DropReplies(skip, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -121,16 +122,17 @@ func (p *Proxy) pass(client net.Conn) {
 		server.Close()
 	}()
 	replies := bufio.NewReader(server)
-	for {
+	for lost := false; ; {
 		reply, err := readReply(replies)
 		if err != nil {
 			return
 		}
 		dropped, last := p.dropped()
-		if last {
+		if last || lost && !dropped {
 			return
 		}
 		if dropped {
+			lost = true
 			continue
 		}
 		if _, err := client.Write(reply); err != nil {

@@ -104,6 +104,23 @@ func TestProxy(t *testing.T) {
 		t.Errorf("%d connections; want 2", n)
 	}
 
+	both, ended := []redis.Conn{dial(), dial()}, make(chan int)
+	proxy.DropReplies(0, 2)
+	for i, conn := range both {
+		_ = conn.Send("INCR", "n")
+		_ = conn.Flush()
+		go func() {
+			if reply, err := conn.Receive(); !errors.Is(err, io.EOF) {
+				t.Errorf("a connection that lost a reply passed on %v, %v", reply, err)
+			}
+			ended <- i
+		}()
+	}
+	open := both[1-<-ended] // both have lost one by now
+	_ = open.Send("PING")
+	_ = open.Flush()
+	<-ended
+
 	conn = dial()
 	proxy.Refuse()
 	if _, err := net.Dial("tcp", proxy.Addr()); err == nil {
