@@ -59,7 +59,7 @@ func (o *outcome) report(w io.Writer, charts []chart) {
 		"In the handler, of one request, above those of bare; in brackets kB. \"New, then destroy\" is two requests.", o.allocTable)
 	section(len(o.saves) > 0, "What a save costs Redis",
 		"CPU time of Redis per save, in µs, and in brackets what of it is the commands' own, without reading, parsing and answering them. "+
-			"All but the plain `SET` replace a value only if it is still the one that was read.", o.saveTable)
+			"All but the first two replace a value only if it is still the one that was read.", o.saveTable)
 	section(len(o.large.session) > 0, "A session of "+sizeName(o.plan.largeSize),
 		"One small value is read, by one goroutine, without HTTP.", o.largeTable)
 	section(len(o.cells) > 0, "All measurements", "p50 and p99 are how long a client waits; CPU is per request.", o.cellTables)
