@@ -256,8 +256,8 @@ func appendHead(dst []byte, name string) (_ []byte, plain bool) {
 
 // isPlain reports whether name can stand between quotes as it is and means what it says.
 func isPlain(name []byte) bool {
-	special := func(r rune) bool { return r < ' ' || r == '"' || r == '\\' }
-	return utf8.Valid(name) && !bytes.ContainsFunc(name, special)
+	escaped := func(r rune) bool { return r < ' ' || r == '"' || r == '\\' }
+	return utf8.Valid(name) && !bytes.ContainsFunc(name, escaped)
 }
 
 // Delete removes every member called name.
