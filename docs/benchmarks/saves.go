@@ -149,7 +149,7 @@ func (s *saver) sample(way string, r *saveResults) error {
 
 const saveKey = "save"
 
-// learn saves once, so that Redis has the script.
+// learn lets Redis have the script of a way, before it is measured.
 func (s *saver) learn(way string) error {
 	if way == emptyScript {
 		return nothing.Load(s.conn)

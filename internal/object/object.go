@@ -175,10 +175,11 @@ func (o *Object) Set(name string, value []byte) {
 	}
 	m := &o.members[i]
 	text := o.text(m)
-	head, old := text[:valueIn(text)], text[valueIn(text):]
-	if bytes.Equal(old, value) {
+	cut := valueIn(text)
+	if bytes.Equal(text[cut:], value) {
 		return
 	}
+	head := text[:cut]
 	next := o.emptied(len(o.members), len(o.own)+len(head)+len(value))
 	next.add(o, o.members[:i])
 	next.addText(*m, head, value)
@@ -283,7 +284,7 @@ func Equal(a, b Object) bool {
 		return false
 	}
 	if len(a.members) == 0 || &a.members[0] == &b.members[0] {
-		return true // a change would have replaced the list
+		return true // a change would have replaced the list, or made it longer
 	}
 	for i := range a.members {
 		if !bytes.Equal(a.text(&a.members[i]), b.text(&b.members[i])) {
