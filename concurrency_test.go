@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 )
 
 // together runs n requests of one session at once, each of which has loaded the session before any of them saves, and
@@ -39,7 +40,7 @@ func together(t *testing.T, n int, managers []*session.Manager, cookies []*http.
 func twoNodes(t *testing.T, b backend, address string, config session.Config) []*session.Manager {
 	t.Helper()
 	var managers []*session.Manager
-	for _, store := range []session.Store{b.store, newBackend(t, address).store} {
+	for _, store := range []driver.Store{b.store, newBackend(t, address).store} {
 		config.Store = store
 		managers = append(managers, newManager(t, config))
 	}
@@ -282,7 +283,7 @@ func TestEndedSessionSaysSo(t *testing.T) {
 			"Update": visits.Update(s, func(n int) int { return n + 1 }),
 			"Renew":  s.Renew(),
 		} {
-			if !errors.Is(err, session.ErrNotFound) {
+			if !errors.Is(err, session.ErrEnded) {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -356,7 +357,7 @@ func TestRenewedSessionThatVanishesBeforeItsMergeHasEnded(t *testing.T) {
 			return nil
 		}
 		w.WriteHeader(200)
-		if err := s.Set("n", 3); !errors.Is(err, session.ErrNotFound) {
+		if err := s.Set("n", 3); !errors.Is(err, session.ErrEnded) {
 			t.Errorf("Set: %v", err)
 		}
 	})
@@ -435,7 +436,7 @@ func TestSaveInTheMiddleOfAHandler(t *testing.T) {
 				t.Errorf("the Save without changes left %d ms to live", ttl)
 			}
 			b.do("DEL", "session:"+s.ID())
-			if err := s.Save(r.Context()); !errors.Is(err, session.ErrNotFound) {
+			if err := s.Save(r.Context()); !errors.Is(err, session.ErrEnded) {
 				t.Errorf("Save of a deleted session: %v", err)
 			}
 		})

@@ -199,7 +199,7 @@ func ExampleSession_Save() {
 				return
 			}
 			if err := s.Save(r.Context()); err != nil {
-				return // for instance session.ErrNotFound: signed out in another tab
+				return // for instance session.ErrEnded: signed out in another tab
 			}
 			fmt.Fprintf(w, "step %d, ", n+1)
 		}

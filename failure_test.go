@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
 )
 
@@ -111,7 +112,7 @@ func TestRedisDown(t *testing.T) {
 	r.AddCookie(cookies[0])
 	w := httptest.NewRecorder()
 	manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if _, err := session.Load(r.Context()); err == nil || errors.Is(err, session.ErrNotFound) {
+		if _, err := session.Load(r.Context()); err == nil || errors.Is(err, session.ErrEnded) {
 			t.Errorf("Load: %v", err)
 		}
 	})).ServeHTTP(w, r)
@@ -244,7 +245,7 @@ func TestLoadAndSaveObeyTheDeadlineOfAnExplicitSave(t *testing.T) {
 // A lossyStore executes no Save of the sessions in lost, and keeps the bytes it was given, as one does whose connection still
 // writes them when the time is up.
 type lossyStore struct {
-	session.Store
+	driver.Store
 	lost map[string]bool
 	kept [][]byte
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/redisstore"
 )
@@ -239,7 +240,7 @@ func (l *logs) logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, ni
 
 // A faultyStore fails when it is told to, before or after the operation has taken place, and counts its calls.
 type faultyStore struct {
-	session.Store
+	driver.Store
 	mu                    sync.Mutex
 	loads, saves, deletes int
 	beforeSave            func() error

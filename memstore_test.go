@@ -7,8 +7,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/redisstore/storetest"
+	"github.com/sessionkv/session/driver"
+	"github.com/sessionkv/session/storetest"
 )
 
 // A memStore keeps sessions in a map, for tests that make thousands of them. Its time passes when it is told to.
@@ -40,7 +40,7 @@ func (m *memStore) get(id string) ([]byte, error) {
 	entry, ok := m.entries[id]
 	if !ok || entry.expires <= m.now {
 		delete(m.entries, id)
-		return nil, session.ErrNotFound
+		return nil, driver.ErrNotFound
 	}
 	return append([]byte{}, entry.value...), nil
 }
@@ -67,7 +67,7 @@ func (m *memStore) Save(_ context.Context, id string, was, value []byte, ttl tim
 	case err != nil && was != nil:
 		return nil, err
 	case err == nil && !bytes.Equal(current, value) && (was == nil || !bytes.Equal(current, was)):
-		return current, session.ErrConflict
+		return current, driver.ErrConflict
 	}
 	m.put(id, value, ttl)
 	return nil, nil
@@ -82,5 +82,5 @@ func (m *memStore) Delete(_ context.Context, id string) ([]byte, error) {
 }
 
 func TestMemStoreIsAStore(t *testing.T) {
-	storetest.Run(t, func(*testing.T) session.Store { return newMemStore() })
+	storetest.Run(t, func(*testing.T) driver.Store { return newMemStore() })
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/object"
 )
 
@@ -18,7 +19,7 @@ type Config struct {
 
 	// Store keeps the sessions; package redisstore has the one on Redis. Managers with one store, or with stores that
 	// write to the same keys, accept each other's tokens. The Manager does not close it.
-	Store Store
+	Store driver.Store
 
 	// IdleTimeout is how long a session lives without use: each request that loads it starts the time anew. It is at
 	// least a millisecond; 0 means 30 minutes. See ASVS 5.0, 7.3.1.

@@ -96,7 +96,7 @@ func (q *modelRequest) applied(base modelValues) modelValues {
 // change returns the error that a Set must have.
 func (q *modelRequest) change(c modelChange) error {
 	if q.ended {
-		return session.ErrNotFound
+		return session.ErrEnded
 	}
 	if q.session == nil && q.sent || q.barred {
 		return session.ErrHeaderSent
@@ -115,7 +115,7 @@ func (q *modelRequest) remove(c modelChange) {
 func (q *modelRequest) doRenew() error {
 	switch {
 	case q.ended:
-		return session.ErrNotFound
+		return session.ErrEnded
 	case q.sent:
 		q.barred = true
 		return session.ErrHeaderSent

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/object"
 )
 
@@ -43,7 +44,7 @@ type attempt struct {
 // StoreTimeout, or until the deadline of ctx. Afterwards the Session shows what is stored. An unchanged session is loaded
 // anew, which gives it IdleTimeout more to live.
 //
-// It returns ErrNotFound if the session was destroyed, renewed or expired meanwhile; the changes are dropped. After any other
+// It returns ErrEnded if the session was destroyed, renewed or expired meanwhile; the changes are dropped. After any other
 // error the changes are kept for the next save, unless that finds that it cannot tell whether they were stored: then it drops
 // them and says so. If ctx has ended, Save does nothing and returns its error.
 func (s *Session) Save(ctx context.Context) error {
@@ -109,7 +110,7 @@ func (s *Session) saveForResponse() error {
 	}
 	ctx := s.manager.bound(s.request.Context())
 	defer ctx.release()
-	if err := s.save(ctx); err != nil && !errors.Is(err, ErrNotFound) {
+	if err := s.save(ctx); err != nil && !errors.Is(err, ErrEnded) {
 		return err
 	}
 	return nil
@@ -179,7 +180,7 @@ func (s *Session) deleteDoomed(ctx context.Context) error {
 		return nil
 	}
 	_, err := s.manager.config.Store.Delete(ctx, s.doomed)
-	if err != nil && !errors.Is(err, ErrNotFound) {
+	if err != nil && !errors.Is(err, driver.ErrNotFound) {
 		return err
 	}
 	s.cleared = s.cleared || err == nil
@@ -197,7 +198,7 @@ func (s *Session) settle(ctx context.Context) error {
 	switch {
 	case err == nil:
 		current = sent.value
-	case errors.Is(err, ErrConflict):
+	case errors.Is(err, driver.ErrConflict):
 		err = errors.New("session: it is not known whether an earlier save took place, for another request has saved since")
 	default:
 		return err
@@ -228,7 +229,7 @@ func (s *Session) create(ctx context.Context) error {
 // insert stores value under an ID that is not in use.
 func (s *Session) insert(ctx context.Context, fresh *credential, value []byte) error {
 	_, err := s.manager.config.Store.Save(ctx, fresh.id, nil, value, s.manager.ttl(fresh.deadline))
-	if errors.Is(err, ErrConflict) || errors.Is(err, ErrNotFound) {
+	if errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrNotFound) {
 		return fmt.Errorf("session: the store refused the new ID %s: %v", fresh.id, err)
 	}
 	return err
@@ -238,7 +239,7 @@ func (s *Session) insert(ctx context.Context, fresh *credential, value []byte) e
 // again on what that has stored.
 func (s *Session) update(ctx context.Context) error {
 	err := s.tryUpdate(ctx)
-	if !errors.Is(err, ErrConflict) {
+	if !errors.Is(err, driver.ErrConflict) {
 		return err
 	}
 	id := s.id
@@ -253,7 +254,7 @@ func (s *Session) update(ctx context.Context) error {
 		}
 	}
 	for try := 0; ; try++ {
-		if err := s.tryUpdate(ctx); !errors.Is(err, ErrConflict) {
+		if err := s.tryUpdate(ctx); !errors.Is(err, driver.ErrConflict) {
 			return err
 		}
 		if err := pause(ctx, try); err != nil {
@@ -276,24 +277,24 @@ func (s *Session) tryUpdate(ctx context.Context) error {
 	switch {
 	case err == nil:
 		s.saved(next)
-	case errors.Is(err, ErrConflict):
+	case errors.Is(err, driver.ErrConflict):
 		if failure := s.rebaseOn(current); failure != nil {
 			return failure
 		}
-	case !errors.Is(err, ErrNotFound):
+	case !errors.Is(err, ErrEnded):
 		s.unsure = &attempt{next, len(s.changes)}
 	}
 	return err
 }
 
-// replace stores value in place of what is stored, if that is what this request knows. ErrNotFound ends the session.
+// replace stores value in place of what is stored, if that is what this request knows. ErrEnded ends the session.
 func (s *Session) replace(ctx context.Context, value []byte) (current []byte, err error) {
 	ttl := s.manager.ttl(s.deadline)
 	if ttl < time.Millisecond {
 		return nil, s.end()
 	}
 	current, err = s.manager.config.Store.Save(ctx, s.id, s.stored.value, value, ttl)
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, driver.ErrNotFound) {
 		return nil, s.end()
 	}
 	return current, err
@@ -319,7 +320,7 @@ func (s *Session) move(ctx context.Context) error {
 		return nil
 	case err == nil:
 		err = s.moveOnto(ctx, fresh, next.value, last)
-	case errors.Is(err, ErrNotFound):
+	case errors.Is(err, driver.ErrNotFound):
 		err = s.moveOnto(ctx, fresh, next.value, []byte("{}"))
 	}
 	if err != nil {
@@ -343,7 +344,7 @@ func (s *Session) moveOnto(ctx context.Context, fresh *credential, value, last [
 		return err
 	}
 	_, err = s.manager.config.Store.Save(ctx, fresh.id, value, merged.value, s.manager.ttl(fresh.deadline))
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, driver.ErrNotFound) {
 		return s.end()
 	}
 	if err != nil {
@@ -357,7 +358,7 @@ func (s *Session) moveOnto(ctx context.Context, fresh *credential, value, last [
 // touch loads the session anew.
 func (s *Session) touch(ctx context.Context) error {
 	found, err := s.manager.fetch(ctx, reference{s.id, s.deadline})
-	if errors.Is(err, ErrNotFound) {
+	if errors.Is(err, driver.ErrNotFound) {
 		return s.end()
 	}
 	if err != nil {
@@ -404,7 +405,7 @@ func (s *Session) end() error {
 	id := s.id
 	s.forget()
 	s.id, s.ended = id, true
-	return ErrNotFound
+	return ErrEnded
 }
 
 // encode returns the values with a new revision.

@@ -29,6 +29,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/redisstore"
 )
@@ -116,12 +117,13 @@ func printable(p *play) map[string]any {
 		"session.Config":         p.config,
 		"session.Cookie":         p.config.Cookie,
 		"session.Key":            user,
-		"session.Store":          session.Store(p.store),
+		"driver.Store":           driver.Store(p.store),
 		"session.ErrNoKey":       session.ErrNoKey,
 		"session.ErrTooLarge":    session.ErrTooLarge,
 		"session.ErrHeaderSent":  session.ErrHeaderSent,
-		"session.ErrNotFound":    session.ErrNotFound,
-		"session.ErrConflict":    session.ErrConflict,
+		"session.ErrEnded":       session.ErrEnded,
+		"driver.ErrNotFound":     driver.ErrNotFound,
+		"driver.ErrConflict":     driver.ErrConflict,
 		"redisstore.Store":       p.store,
 		"redisstore.Store copy":  reflect.ValueOf(p.store).Elem().Interface(),
 		"redisstore.Client":      redisstore.Client(silent{}),
@@ -158,7 +160,7 @@ type play struct {
 
 // A spy keeps the context that it was given.
 type spy struct {
-	session.Store
+	driver.Store
 	p *play
 }
 
@@ -214,12 +216,12 @@ func TestNoValueShowsAToken(t *testing.T) {
 			for name, text := range printed {
 				findSecrets(t, name, text, tokens...)
 			}
-			if !strings.Contains(printed["session.Store in the handler"], "redisstore") || p.given == nil || len(p.s.ID()) == 36 && !strings.Contains(printed["session.Session after the handler"], p.s.ID()) {
+			if !strings.Contains(printed["driver.Store in the handler"], "redisstore") || p.given == nil || len(p.s.ID()) == 36 && !strings.Contains(printed["session.Session after the handler"], p.s.ID()) {
 				t.Error("nothing was printed")
 			}
 		})
 	}
-	for _, folder := range []string{"session", "redisstore"} {
+	for _, folder := range []string{"session", "driver", "redisstore"} {
 		_, names := exported(t, folder)
 		for _, name := range names {
 			if _, ok := printable(&play{s: new(session.Session), manager: new(session.Manager), store: new(redisstore.Store), r: httptest.NewRequest("GET", "/", nil)})[name]; !ok {
@@ -232,7 +234,7 @@ func TestNoValueShowsAToken(t *testing.T) {
 // exported returns what a package exports: functions and methods, types and variables.
 func exported(t *testing.T, pkg string) (functions, names []string) {
 	t.Helper()
-	folder := map[string]string{"session": ".", "redisstore": "redisstore"}[pkg]
+	folder := map[string]string{"session": ".", "driver": "driver", "redisstore": "redisstore"}[pkg]
 	for _, file := range goFiles(t, folder) {
 		for _, decl := range file.Decls {
 			switch decl := decl.(type) {
@@ -453,7 +455,7 @@ func TestPanicsShowNoToken(t *testing.T) {
 			for _, v := range printable(p) {
 				defer panic(v)
 			}
-			panic(session.ErrNotFound)
+			panic(session.ErrEnded)
 		})
 		return
 	}

@@ -351,7 +351,7 @@ func TestLifetimeEndsABusySession(t *testing.T) {
 		slow := request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 			time.Sleep(time.Second)
 			_ = s.Set("n", 13)
-			if err := s.Save(r.Context()); err != session.ErrNotFound {
+			if err := s.Save(r.Context()); err != session.ErrEnded {
 				t.Errorf("Save at the deadline: %v", err)
 			}
 		})

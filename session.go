@@ -13,6 +13,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/object"
 )
 
@@ -83,6 +84,9 @@ func (v *version) shared() version {
 type change func(values *object.Object) error
 
 var (
+	// ErrEnded says that the session is no more: it was destroyed, renewed under another ID, or it expired.
+	ErrEnded = errors.New("session: ended")
+
 	// ErrNoKey says that a session has no value of the key.
 	ErrNoKey = errors.New("session: no value of this key")
 
@@ -113,7 +117,7 @@ func (s *Session) Deadline() time.Time {
 
 // Set stores value under key, encoded as JSON at once: later changes of value do not reach the session. Nothing is
 // changed if it returns an error: value cannot be encoded, key is reserved or not UTF-8, ErrTooLarge, ErrHeaderSent if this would begin
-// a session, ErrNotFound if the session has ended, or that the handler has returned.
+// a session, ErrEnded if the session has ended, or that the handler has returned.
 func (s *Session) Set(key string, value any) error {
 	raw, err := encode(value)
 	if err != nil {
@@ -224,7 +228,7 @@ func (s *Session) MarshalJSON() ([]byte, error) {
 // at every change of privilege, above all when somebody signs in: OWASP ASVS 5.0, 7.2.4. It does nothing if there is no
 // session.
 //
-// It returns ErrHeaderSent, ErrNotFound if the session has ended, or that the handler has returned. After ErrHeaderSent the
+// It returns ErrHeaderSent, ErrEnded if the session has ended, or that the handler has returned. After ErrHeaderSent the
 // request can set nothing any more: what belongs to the new privilege must not go to the old token.
 func (s *Session) Renew() error {
 	s.mu.Lock()
@@ -329,7 +333,7 @@ func (s *Session) savable() error {
 		return s.closed
 	}
 	if s.ended {
-		return ErrNotFound
+		return ErrEnded
 	}
 	return nil
 }
@@ -384,7 +388,7 @@ func (s *Session) find(ctx context.Context) error {
 	for _, ref := range refs {
 		found, err := s.manager.fetch(&s.finding, ref)
 		switch {
-		case errors.Is(err, ErrNotFound):
+		case errors.Is(err, driver.ErrNotFound):
 		case err != nil:
 			return err
 		case s.stored.exists():
@@ -400,15 +404,15 @@ func (s *Session) find(ctx context.Context) error {
 }
 
 // fetch loads one session and gives it its time to live anew. A value that is no session is logged, left alone, and
-// ErrNotFound.
+// driver.ErrNotFound.
 func (m *Manager) fetch(ctx context.Context, ref reference) (version, error) {
 	ttl := m.ttl(ref.deadline)
 	if ttl < time.Millisecond {
-		return version{}, ErrNotFound
+		return version{}, driver.ErrNotFound
 	}
 	value, err := m.config.Store.Load(ctx, ref.id, ttl)
 	if err != nil {
-		if errors.Is(err, ErrNotFound) && err != ErrNotFound {
+		if errors.Is(err, driver.ErrNotFound) && err != driver.ErrNotFound {
 			m.logInvalid(ctx, ref.id, err)
 		}
 		return version{}, err
@@ -416,7 +420,7 @@ func (m *Manager) fetch(ctx context.Context, ref reference) (version, error) {
 	members, err := object.Parse(value)
 	if err != nil {
 		m.logInvalid(ctx, ref.id, err)
-		return version{}, ErrNotFound
+		return version{}, driver.ErrNotFound
 	}
 	return version{value: value, members: members}, nil
 }

@@ -713,7 +713,7 @@ func TestKeyOfAnotherTypeIsNoSession(t *testing.T) {
 			b.do("DEL", "session:"+id)
 			b.do("RPUSH", "session:"+id, "x")
 			_ = s.Set("n", 2)
-			if err := s.Save(t.Context()); !errors.Is(err, session.ErrNotFound) {
+			if err := s.Save(t.Context()); !errors.Is(err, session.ErrEnded) {
 				t.Errorf("Save over a list: %v", err)
 			}
 		})

@@ -9,7 +9,7 @@ import (
 
 	"github.com/gomodule/redigo/redis"
 
-	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/redisstore"
 )
@@ -88,14 +88,14 @@ func exercise(t *testing.T, server *redistest.Server, store *redisstore.Store) e
 		{nil, func() ([]byte, error) { return nil, store.Ping(ctx) }},
 		{nil, func() ([]byte, error) { return store.Save(ctx, id, nil, first, time.Minute) }},
 		{nil, func() ([]byte, error) { return store.Save(ctx, id, nil, first, time.Minute) }},
-		{session.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, nil, second, time.Minute) }},
+		{driver.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, nil, second, time.Minute) }},
 		{nil, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Minute) }},
 		{nil, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Minute) }},
-		{session.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, first, value("3"), time.Minute) }},
+		{driver.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, first, value("3"), time.Minute) }},
 		{nil, func() ([]byte, error) { return store.Load(ctx, id, time.Minute) }},
 		{nil, func() ([]byte, error) { return store.Delete(ctx, id) }},
-		{session.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Minute) }},
-		{session.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, "list"+id, first, second, time.Minute) }},
+		{driver.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Minute) }},
+		{driver.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, "list"+id, first, second, time.Minute) }},
 	} {
 		if _, err := step.do(); !errors.Is(err, step.want) {
 			return err

@@ -11,18 +11,18 @@ import (
 
 	"github.com/gomodule/redigo/redis"
 
-	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 )
 
 var (
-	errWrongType = fmt.Errorf("the key holds another Redis type than a string, left as it is: %w", session.ErrNotFound)
+	errWrongType = fmt.Errorf("the key holds another Redis type than a string, left as it is: %w", driver.ErrNotFound)
 	errEvicted   = errors.New("the new value was evicted before it was in its place: Redis has reached its maxmemory; " +
 		"raise it, or use a policy that does not evict what is newest")
 )
 
 // failed is err as the Store returns it: bare where a caller tells it apart, else with what failed and what to do.
 func (s *Store) failed(operation, id string, err error) error {
-	if err == nil || err == session.ErrNotFound || err == session.ErrConflict {
+	if err == nil || err == driver.ErrNotFound || err == driver.ErrConflict {
 		return err
 	}
 	if id != "" {

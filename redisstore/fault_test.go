@@ -17,7 +17,7 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 	"github.com/gomodule/redigo/redis"
 
-	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/redisstore"
 )
@@ -39,7 +39,7 @@ func wantErrors(t *testing.T, errs map[string]error, want ...string) {
 			t.Errorf("%s: %v; want an error with the prefix once", name, err)
 			continue
 		}
-		if errors.Is(err, session.ErrNotFound) || errors.Is(err, session.ErrConflict) {
+		if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrConflict) {
 			t.Errorf("%s: %v; want another error", name, err)
 		}
 		for _, text := range want {
@@ -247,19 +247,19 @@ func TestLostReply(t *testing.T) {
 		after     []byte           // what is stored at last
 	}{
 		{"load", both, first, load, 0, 1, nil, first, nil, first},
-		{"load, deleted", both, first, load, 0, 1, del, nil, session.ErrNotFound, nil},
+		{"load, deleted", both, first, load, 0, 1, del, nil, driver.ErrNotFound, nil},
 		{"create", both, nil, create, 0, 1, nil, nil, nil, first},
 		{"create, replaced", both, nil, create, 0, 1, put(third), nil, errLost, third},
 		{"create, deleted", both, nil, create, 0, 1, del, nil, nil, first},
 		{"replace", scripts, first, replace, 0, 2, nil, nil, nil, second},
 		{"replace, first reply", scripts, first, replace, 0, 1, nil, nil, nil, second},
 		{"replace, replaced", scripts, first, replace, 0, 2, put(third), nil, errLost, third},
-		{"replace, deleted", scripts, first, replace, 0, 2, del, nil, session.ErrNotFound, nil},
+		{"replace, deleted", scripts, first, replace, 0, 2, del, nil, driver.ErrNotFound, nil},
 		{"watched read", noScripts, first, replace, 0, 4, nil, nil, nil, second},
 		{"watched read, replaced", noScripts, first, replace, 0, 4, put(third), nil, errLost, third},
 		{"watched replace", noScripts, first, replace, 4, 2, nil, nil, nil, second},
 		{"watched replace, replaced", noScripts, first, replace, 4, 2, put(third), nil, errLost, third},
-		{"watched replace, deleted", noScripts, first, replace, 4, 2, del, nil, session.ErrNotFound, nil},
+		{"watched replace, deleted", noScripts, first, replace, 4, 2, del, nil, driver.ErrNotFound, nil},
 		{"delete", both, first, remove, 0, 1, nil, nil, errLost, nil},
 		{"delete, created again", both, first, remove, 0, 1, put(third), third, nil, nil},
 		{"delete of nothing", both, nil, remove, 0, 1, nil, nil, errLost, nil},
@@ -393,7 +393,7 @@ func TestReplica(t *testing.T) {
 			func(store *redisstore.Store) { wantStored(t, store, id, v) },
 			func(store *redisstore.Store) { v = mustSave(t, store, id, v, value("2")) },
 			func(store *redisstore.Store) {
-				if _, err := store.Save(t.Context(), id, value("0"), value("3"), time.Minute); err != session.ErrConflict {
+				if _, err := store.Save(t.Context(), id, value("0"), value("3"), time.Minute); err != driver.ErrConflict {
 					t.Errorf("a stale save: %v", err)
 				}
 			},

@@ -32,10 +32,10 @@ import (
 
 	"github.com/gomodule/redigo/redis"
 
-	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 )
 
-var _ session.Store = (*Store)(nil)
+var _ driver.Store = (*Store)(nil)
 
 const defaultPrefix = "session:"
 
@@ -49,7 +49,7 @@ type Options struct {
 	NoScripts bool
 }
 
-// Store is a [session.Store] on one Redis server. It is safe for concurrent use. Make one with [Open] or [New].
+// Store is a [driver.Store] on one Redis server. It is safe for concurrent use. Make one with [Open] or [New].
 //
 // Every method obeys the deadline of its context, or takes at most 3 seconds where the context has none; only writing a
 // large value to a server that hangs may take up to the pool's write timeout longer. It looks at cancellation before it
@@ -58,7 +58,7 @@ type Options struct {
 // READONLY, the sign of a failover, the connection is closed and the command repeated once on a new one.
 //
 // Errors say what failed and what to do, and hold neither a password nor a session's values. Other than
-// [session.ErrNotFound] and [session.ErrConflict], they wrap what redigo or the server said.
+// [driver.ErrNotFound] and [driver.ErrConflict], they wrap what redigo or the server said.
 type Store struct {
 	client  Client
 	watcher *pool // for NoScripts, else nil
@@ -118,7 +118,7 @@ func (s *Store) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "redissto
 // replica and a server that is too old. Call it at start-up: Open and New do not connect.
 func (s *Store) Ping(ctx context.Context) error {
 	reply, _, err := s.one(ctx, "GETEX", s.prefix)
-	if _, err := bulk(reply, err); err != nil && err != session.ErrNotFound {
+	if _, err := bulk(reply, err); err != nil && err != driver.ErrNotFound {
 		return s.failed("ping", "", err)
 	}
 	return nil
@@ -130,7 +130,7 @@ func (s *Store) Close() error {
 	return s.client.Close()
 }
 
-// Load implements [session.Store] with one GETEX.
+// Load implements [driver.Store] with one GETEX.
 func (s *Store) Load(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
 	key := s.key(id)
 	load := s.loads.get(key, milliseconds(ttl))
@@ -143,7 +143,7 @@ func (s *Store) Load(ctx context.Context, id string, ttl time.Duration) ([]byte,
 	return value, s.failed("load", id, err)
 }
 
-// Save implements [session.Store]: with one SET where was is nil, else with a SET and a script in one round trip, or as
+// Save implements [driver.Store]: with one SET where was is nil, else with a SET and a script in one round trip, or as
 // [Options.NoScripts] says.
 func (s *Store) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
 	save := s.replace
@@ -154,11 +154,11 @@ func (s *Store) Save(ctx context.Context, id string, was, value []byte, ttl time
 	return current, s.failed("save", id, err)
 }
 
-// Delete implements [session.Store] with one GETDEL.
+// Delete implements [driver.Store] with one GETDEL.
 func (s *Store) Delete(ctx context.Context, id string) ([]byte, error) {
 	reply, lost, err := s.one(ctx, "GETDEL", s.key(id))
 	value, err := bulk(reply, err)
-	if err == session.ErrNotFound && lost != nil {
+	if err == driver.ErrNotFound && lost != nil {
 		err = lost
 	}
 	return value, s.failed("delete", id, err)
@@ -182,7 +182,7 @@ func bulk(reply any, err error) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case reply == nil:
-		return nil, session.ErrNotFound
+		return nil, driver.ErrNotFound
 	}
 	return redis.Bytes(reply, nil)
 }

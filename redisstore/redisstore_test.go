@@ -16,10 +16,10 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/gomodule/redigo/redis"
 
-	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/redisstore"
-	"github.com/sessionkv/session/redisstore/storetest"
+	"github.com/sessionkv/session/storetest"
 )
 
 // modes are the two ways to save.
@@ -91,7 +91,7 @@ func (s timed) Advance(d time.Duration) { s.advance(d) }
 
 func TestStoreOnMiniredis(t *testing.T) {
 	eachMode(t, func(t *testing.T, options redisstore.Options) {
-		storetest.Run(t, func(t *testing.T) session.Store {
+		storetest.Run(t, func(t *testing.T) driver.Store {
 			server := miniredis.RunT(t)
 			return timed{open(t, server.Addr(), options), server.FastForward}
 		})
@@ -101,7 +101,7 @@ func TestStoreOnMiniredis(t *testing.T) {
 func TestStoreOnRedis(t *testing.T) {
 	server := redistest.Start(t)
 	eachMode(t, func(t *testing.T, options redisstore.Options) {
-		storetest.Run(t, func(t *testing.T) session.Store {
+		storetest.Run(t, func(t *testing.T) driver.Store {
 			options := options
 			options.Prefix = rand.Text() + ":"
 			return timed{open(t, server.Addr(), options), func(d time.Duration) {
@@ -124,7 +124,7 @@ func age(t *testing.T, server *redistest.Server, prefix string, d time.Duration)
 func TestStoreThroughOpen(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	storetest.Run(t, func(t *testing.T) session.Store {
+	storetest.Run(t, func(t *testing.T) driver.Store {
 		store, err := redisstore.Open(server.URL())
 		if err != nil {
 			t.Fatal(err)
@@ -161,14 +161,14 @@ func TestCommandsPerOperation(t *testing.T) {
 				err        error
 				do         func() ([]byte, error)
 			}{
-				{"load what is not there", "GETEX", session.ErrNotFound, func() ([]byte, error) { return store.Load(ctx, id, time.Hour) }},
-				{"replace what is not there", test.gone, session.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Hour) }},
-				{"delete what is not there", "GETDEL", session.ErrNotFound, func() ([]byte, error) { return store.Delete(ctx, id) }},
+				{"load what is not there", "GETEX", driver.ErrNotFound, func() ([]byte, error) { return store.Load(ctx, id, time.Hour) }},
+				{"replace what is not there", test.gone, driver.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Hour) }},
+				{"delete what is not there", "GETDEL", driver.ErrNotFound, func() ([]byte, error) { return store.Delete(ctx, id) }},
 				{"create", "SET", nil, func() ([]byte, error) { return store.Save(ctx, id, nil, first, time.Hour) }},
 				{"load", "GETEX", nil, func() ([]byte, error) { return store.Load(ctx, id, time.Hour) }},
 				{"replace", test.replace, nil, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Hour) }},
-				{"replace another", test.stale, session.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, first, value("3"), time.Hour) }},
-				{"create over another", "SET GETEX", session.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, nil, first, time.Hour) }},
+				{"replace another", test.stale, driver.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, first, value("3"), time.Hour) }},
+				{"create over another", "SET GETEX", driver.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, nil, first, time.Hour) }},
 				{"delete", "GETDEL", nil, func() ([]byte, error) { return store.Delete(ctx, id) }},
 				{"ping", "GETEX", nil, func() ([]byte, error) { return nil, store.Ping(ctx) }},
 			} {
@@ -244,7 +244,7 @@ func TestKeysAndTimesToLive(t *testing.T) {
 			wantTTL(3 * time.Minute)
 			_, err4 := store.Save(t.Context(), t.Name(), v, value("3"), time.Minute) // a conflict
 			wantTTL(3 * time.Minute)
-			if err := errors.Join(err1, err2, err3); err != nil || err4 != session.ErrConflict {
+			if err := errors.Join(err1, err2, err3); err != nil || err4 != driver.ErrConflict {
 				t.Errorf("%v, %v", err, err4)
 			}
 			_, _ = store.Delete(t.Context(), t.Name())
@@ -293,7 +293,7 @@ func TestKeyOfAnotherTypeIsNotFoundAndLeftAlone(t *testing.T) {
 			_, replaceEmpty := store.Save(t.Context(), "1", []byte{}, value("2"), time.Minute)
 			_, remove := store.Delete(t.Context(), "1")
 			for _, err := range []error{load, create, replace, replaceEmpty, remove} {
-				if !errors.Is(err, session.ErrNotFound) || !strings.Contains(err.Error(), "another Redis type") {
+				if !errors.Is(err, driver.ErrNotFound) || !strings.Contains(err.Error(), "another Redis type") {
 					t.Errorf("error = %v; want ErrNotFound with the reason", err)
 				}
 			}
@@ -313,12 +313,12 @@ func TestEmptyValueIsNotNothing(t *testing.T) {
 	for _, addr := range []string{real.Addr(), fake.Addr()} {
 		eachMode(t, func(t *testing.T, options redisstore.Options) {
 			store, id, v := open(t, addr, options), t.Name(), value("1")
-			if _, err := store.Save(t.Context(), id, []byte{}, v, time.Minute); err != session.ErrNotFound {
+			if _, err := store.Save(t.Context(), id, []byte{}, v, time.Minute); err != driver.ErrNotFound {
 				t.Errorf("replacing an empty value where nothing is stored: %v", err)
 			}
 			mustSave(t, store, id, nil, []byte{})
 			wantStored(t, store, id, []byte{})
-			if _, err := store.Save(t.Context(), id, v, value("2"), time.Minute); err != session.ErrConflict {
+			if _, err := store.Save(t.Context(), id, v, value("2"), time.Minute); err != driver.ErrConflict {
 				t.Errorf("replacing another value where an empty one is stored: %v", err)
 			}
 			mustSave(t, store, id, []byte{}, v)
@@ -337,7 +337,7 @@ func TestLargeValues(t *testing.T) {
 			body := strings.Repeat("x", size)
 			v := mustSave(t, store, "1", nil, value(body))
 			w := mustSave(t, store, "1", v, value(body))
-			if got, err := store.Save(t.Context(), "1", v, value(body), time.Minute); err != session.ErrConflict || !bytes.Equal(got, w) {
+			if got, err := store.Save(t.Context(), "1", v, value(body), time.Minute); err != driver.ErrConflict || !bytes.Equal(got, w) {
 				t.Errorf("a stale save of %d bytes: %.50q, %v", size, got, err)
 			}
 			wantStored(t, store, "1", w)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/gomodule/redigo/redis"
 
-	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 )
 
 // stagedTTL is how long, in milliseconds, a staged value lives if the script that would use it never comes.
@@ -30,7 +30,7 @@ func (s *Store) create(ctx context.Context, c change) ([]byte, error) {
 		return nil, err
 	}
 	current, err := s.current(ctx, c.key)
-	if err == session.ErrNotFound && lost != nil {
+	if err == driver.ErrNotFound && lost != nil {
 		return nil, lost
 	}
 	return c.settle(current, lost, err)
@@ -53,7 +53,7 @@ func (c change) settle(current []byte, lost, err error) ([]byte, error) {
 	case lost != nil:
 		return nil, lost
 	}
-	return current, session.ErrConflict
+	return current, driver.ErrConflict
 }
 
 // The answer to a replace is the value that is stored instead, nil if none is, or one of these.
@@ -101,7 +101,7 @@ func (s *Store) replace(ctx context.Context, c change) ([]byte, error) {
 	}
 	switch answer {
 	case nil:
-		return nil, session.ErrNotFound
+		return nil, driver.ErrNotFound
 	case stored:
 		return nil, nil
 	case foreign:

@@ -10,7 +10,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
 
-	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/redisstore"
 )
 
@@ -20,9 +20,9 @@ func TestNoScriptsSeesAChangeBetweenItsRoundTrips(t *testing.T) {
 		change func(server *miniredis.Miniredis)
 		want   error
 	}{
-		{"another value", func(server *miniredis.Miniredis) { _ = server.Set("session:1", "{}") }, session.ErrConflict},
-		{"nothing", func(server *miniredis.Miniredis) { server.Del("session:1") }, session.ErrNotFound},
-		{"expired", func(server *miniredis.Miniredis) { server.FastForward(time.Hour) }, session.ErrNotFound},
+		{"another value", func(server *miniredis.Miniredis) { _ = server.Set("session:1", "{}") }, driver.ErrConflict},
+		{"nothing", func(server *miniredis.Miniredis) { server.Del("session:1") }, driver.ErrNotFound},
+		{"expired", func(server *miniredis.Miniredis) { server.FastForward(time.Hour) }, driver.ErrNotFound},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			server := miniredis.RunT(t)
@@ -33,7 +33,7 @@ func TestNoScriptsSeesAChangeBetweenItsRoundTrips(t *testing.T) {
 			if err != test.want || !once() {
 				t.Fatalf("Save = %q, %v; want %v", got, err, test.want)
 			}
-			if test.want == session.ErrConflict && string(got) != "{}" {
+			if test.want == driver.ErrConflict && string(got) != "{}" {
 				t.Errorf("current value = %q", got)
 			}
 			mustSave(t, store, "2", nil, value("1")) // the connection is fit for use
@@ -48,7 +48,7 @@ func TestCreateWhereAValueVanishes(t *testing.T) {
 		store := open(t, server.Addr(), options)
 		mustSave(t, store, "1", nil, value("1"))
 		beforeOnce(server, "GETEX", func() { server.Del("session:1") })
-		if _, err := store.Save(t.Context(), "1", nil, value("2"), time.Minute); err != session.ErrNotFound {
+		if _, err := store.Save(t.Context(), "1", nil, value("2"), time.Minute); err != driver.ErrNotFound {
 			t.Errorf("Save = %v", err)
 		}
 	})
@@ -79,7 +79,7 @@ func TestStagedValueEvicted(t *testing.T) {
 		}
 	})
 	_, err := store.Save(t.Context(), "1", v, value("2"), time.Minute)
-	if err == nil || !strings.Contains(err.Error(), "evicted") || errors.Is(err, session.ErrNotFound) {
+	if err == nil || !strings.Contains(err.Error(), "evicted") || errors.Is(err, driver.ErrNotFound) {
 		t.Errorf("Save = %v; want an error that speaks of eviction", err)
 	}
 	wantStored(t, store, "1", v)

@@ -21,10 +21,11 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/internal/redistest/load"
 	"github.com/sessionkv/session/redisstore"
-	"github.com/sessionkv/session/redisstore/storetest"
+	"github.com/sessionkv/session/storetest"
 )
 
 func ExampleOpenSentinel() {
@@ -66,7 +67,7 @@ func addrs(servers ...*redistest.Server) (addrs []string) {
 
 func TestStoreOnSentinel(t *testing.T) {
 	set := redistest.StartSentinels(t, nil)
-	storetest.Run(t, func(t *testing.T) session.Store {
+	storetest.Run(t, func(t *testing.T) driver.Store {
 		prefix := rand.Text() + ":"
 		config := redisstore.Sentinel{Addrs: addrs(set.Sentinels...), Options: redisstore.Options{Prefix: prefix}}
 		return timed{openSentinel(t, config), func(d time.Duration) { age(t, set.Servers[0], prefix, d) }}
@@ -169,7 +170,7 @@ func TestReplicas(t *testing.T) {
 	if got := strings.Join(commands, " "); got != "EVALSHA WAIT GETEX" {
 		t.Errorf("commands = %s; want one WAIT behind the save", got)
 	}
-	if got, err := store.Save(t.Context(), "1", first, value("3"), time.Minute); err != session.ErrConflict {
+	if got, err := store.Save(t.Context(), "1", first, value("3"), time.Minute); err != driver.ErrConflict {
 		t.Errorf("a stale save = %.50q, %v", got, err)
 	}
 

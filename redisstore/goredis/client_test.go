@@ -10,7 +10,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/redisstore"
 )
@@ -109,10 +109,10 @@ func TestPasswords(t *testing.T) {
 			client := redis.NewClient(&redis.Options{Addr: server.Addr(), Password: test.password, Protocol: protocol})
 			store := New(client, redisstore.Options{})
 			_, err := store.Load(t.Context(), "1", time.Minute)
-			if test.want == "" && err == session.ErrNotFound {
+			if test.want == "" && err == driver.ErrNotFound {
 				err = nil
 			}
-			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) || errors.Is(err, session.ErrNotFound) {
+			if (err == nil) != (test.want == "") || err != nil && !strings.Contains(err.Error(), test.want) || errors.Is(err, driver.ErrNotFound) {
 				t.Errorf("password %q, protocol %d: %v; want %q", test.password, protocol, err, test.want)
 			}
 			store.Close()

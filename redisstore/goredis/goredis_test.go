@@ -17,11 +17,12 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/internal/redistest/load"
 	"github.com/sessionkv/session/redisstore"
 	"github.com/sessionkv/session/redisstore/goredis"
-	"github.com/sessionkv/session/redisstore/storetest"
+	"github.com/sessionkv/session/storetest"
 )
 
 func TestMain(m *testing.M) {
@@ -94,7 +95,7 @@ type timed struct {
 func (s timed) Advance(d time.Duration) { s.server.FastForward(d) }
 
 func TestStoreOnMiniredis(t *testing.T) {
-	storetest.Run(t, func(t *testing.T) session.Store {
+	storetest.Run(t, func(t *testing.T) driver.Store {
 		server := miniredis.RunT(t)
 		return timed{newStore(t, redis.NewClient(&redis.Options{Addr: server.Addr()})), server}
 	})
@@ -112,7 +113,7 @@ func TestStoreOnRedis(t *testing.T) {
 		options.Addr = server.Addr()
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			storetest.Run(t, func(t *testing.T) session.Store { return newStore(t, redis.NewClient(options)) })
+			storetest.Run(t, func(t *testing.T) driver.Store { return newStore(t, redis.NewClient(options)) })
 		})
 	}
 }
@@ -120,13 +121,13 @@ func TestStoreOnRedis(t *testing.T) {
 func TestStoreOnSentinel(t *testing.T) {
 	t.Parallel()
 	set := redistest.StartSentinels(t, nil)
-	storetest.Run(t, func(t *testing.T) session.Store { return newStore(t, newFailoverClient(set)) })
+	storetest.Run(t, func(t *testing.T) driver.Store { return newStore(t, newFailoverClient(set)) })
 }
 
 func TestStoreOnCluster(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
-	storetest.Run(t, func(t *testing.T) session.Store { return newStore(t, newClusterClient(c)) })
+	storetest.Run(t, func(t *testing.T) driver.Store { return newStore(t, newClusterClient(c)) })
 }
 
 func TestSessionsAreSpread(t *testing.T) {
@@ -275,7 +276,7 @@ func TestMovingSlot(t *testing.T) {
 	want(second)
 	third := value("3")
 	save(second, third)
-	if got, err := store.Save(t.Context(), id, second, value("4"), time.Hour); err != session.ErrConflict || string(got) != string(third) {
+	if got, err := store.Save(t.Context(), id, second, value("4"), time.Hour); err != driver.ErrConflict || string(got) != string(third) {
 		t.Errorf("a stale save: %q, %v", got, err)
 	}
 	if got, err := store.Delete(t.Context(), id); err != nil || string(got) != string(third) {

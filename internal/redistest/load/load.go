@@ -1,4 +1,4 @@
-// Package load writes to a session.Store while a test breaks Redis, and tells what came of it.
+// Package load writes to a driver.Store while a test breaks Redis, and tells what came of it.
 package load
 
 import (
@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 )
 
 const (
@@ -69,7 +69,7 @@ var names = regexp.MustCompile(`[0-9A-Z]{26}|127\.0\.0\.1:\d+`)
 
 type load struct {
 	t     testing.TB
-	store session.Store
+	store driver.Store
 	start time.Time // of the fault
 	ended atomic.Bool
 
@@ -84,7 +84,7 @@ type load struct {
 // after. It fails the test if an increment is counted twice, an operation takes too long, or what was acknowledged before or
 // after the fault is lost. What may be lost in the fault itself, the caller judges by
 // the result.
-func Run(t testing.TB, store session.Store, fault func()) Result {
+func Run(t testing.TB, store driver.Store, fault func()) Result {
 	t.Helper()
 	l := &load{t: t, store: store, deleted: map[string]time.Time{}}
 	l.result.errors = map[string]int{}
@@ -127,7 +127,7 @@ func (l *load) do(fn func(ctx context.Context) error) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.result.Slowest = max(l.result.Slowest, end.Sub(begin))
-	if err != nil && !errors.Is(err, session.ErrNotFound) {
+	if err != nil && !errors.Is(err, driver.ErrNotFound) {
 		if l.result.Failed++; l.result.Failed == 1 {
 			l.result.FirstError = end.Sub(l.start)
 		}
@@ -164,7 +164,7 @@ func (l *load) increment(ctx context.Context, id string, mark int) error {
 			return err
 		}
 		current, err := l.store.Save(ctx, id, was, encode(append(v.Marks, mark)), ttl)
-		if !errors.Is(err, session.ErrConflict) {
+		if !errors.Is(err, driver.ErrConflict) {
 			return err
 		}
 		was = current
@@ -234,7 +234,7 @@ func (l *load) check(ids []string, back time.Time) {
 	for id, at := range l.deleted {
 		r.Deleted++
 		_, err := l.store.Load(l.t.Context(), id, ttl)
-		if errors.Is(err, session.ErrNotFound) {
+		if errors.Is(err, driver.ErrNotFound) {
 			continue
 		}
 		if r.Back++; err != nil || !inFault(at) {

@@ -1,4 +1,6 @@
-package session
+// Package driver is what a store of sessions implements, as those of packages redisstore and memstore do. Applications do not
+// need it: they give a store to session.Config and never call it.
+package driver
 
 import (
 	"context"
@@ -10,7 +12,7 @@ import (
 //
 // Its methods are called from many goroutines at once. They must return soon after the deadline of ctx; the Manager
 // sets one for every call. A store must not keep or change a slice that it was given or has returned. Package
-// redisstore has the implementation on Redis.
+// redisstore has the implementation on Redis, and package storetest tells whether one keeps this contract.
 type Store interface {
 	// Load returns the value of id and gives it ttl more to live. It returns ErrNotFound if there is none, and
 	// ErrNotFound wrapped with the reason if what is stored is not a value of this store.
@@ -31,10 +33,10 @@ type Store interface {
 }
 
 var (
-	// ErrNotFound says that the store has no such session: it was destroyed, renewed under another ID, or expired.
-	ErrNotFound = errors.New("session: not found in the store")
+	// ErrNotFound says that the store has no value of the ID: there never was one, it was deleted, or it expired.
+	ErrNotFound = errors.New("session/driver: not found")
 
-	// ErrConflict is what a Store's Save returns when another value was stored meanwhile. A Session answers it by
-	// replaying its changes, so that handlers never see it.
-	ErrConflict = errors.New("session: the stored value has changed")
+	// ErrConflict says that another value was stored meanwhile. A Session answers it by making its changes again on that
+	// value, so that handlers never see it.
+	ErrConflict = errors.New("session/driver: the stored value has changed")
 )

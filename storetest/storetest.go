@@ -1,7 +1,7 @@
-// Package storetest tests implementations of [session.Store].
+// Package storetest tests implementations of [driver.Store].
 //
 //	func TestStore(t *testing.T) {
-//		storetest.Run(t, func(t *testing.T) session.Store { return mystore.New(...) })
+//		storetest.Run(t, func(t *testing.T) driver.Store { return mystore.New(...) })
 //	}
 package storetest
 
@@ -18,15 +18,15 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 )
 
-// Run tests that the stores that open returns keep every promise of [session.Store]. It calls open once for each of its
+// Run tests that the stores that open returns keep every promise of [driver.Store]. It calls open once for each of its
 // parallel subtests; the stores may share their data, since every session has a random ID.
 //
 // To test the time to live, Run sleeps for some seconds, unless the store has a method Advance(time.Duration) that makes
 // that time pass for the sessions of this one store.
-func Run(t *testing.T, open func(t *testing.T) session.Store) {
+func Run(t *testing.T, open func(t *testing.T) driver.Store) {
 	for name, test := range map[string]func(suite){
 		"what is not there is not found":                  suite.absent,
 		"a new value is stored":                           suite.create,
@@ -69,7 +69,7 @@ const (
 // A suite is what a test has: a store, and the ID of a session that is not in it.
 type suite struct {
 	*testing.T
-	session.Store
+	driver.Store
 	ctx context.Context
 	id  string
 }
@@ -118,7 +118,7 @@ func (s suite) wantStored(value []byte) {
 // wantNothing checks that nothing is stored.
 func (s suite) wantNothing() {
 	s.Helper()
-	s.want(nil, session.ErrNotFound)(s.load())
+	s.want(nil, driver.ErrNotFound)(s.load())
 }
 
 // advance makes time pass.
@@ -132,8 +132,8 @@ func (s suite) advance(d time.Duration) {
 
 func (s suite) absent() {
 	s.wantNothing()
-	s.want(nil, session.ErrNotFound)(s.remove())
-	s.want(nil, session.ErrNotFound)(s.save(value("1"), value("2")))
+	s.want(nil, driver.ErrNotFound)(s.remove())
+	s.want(nil, driver.ErrNotFound)(s.save(value("1"), value("2")))
 	s.wantNothing()
 }
 
@@ -146,7 +146,7 @@ func (s suite) create() {
 func (s suite) createTwice() {
 	first := value("1")
 	s.mustSave(nil, first)
-	s.want(first, session.ErrConflict)(s.save(nil, value("2")))
+	s.want(first, driver.ErrConflict)(s.save(nil, value("2")))
 	s.wantStored(first)
 }
 
@@ -166,7 +166,7 @@ func (s suite) conflict() {
 	s.mustSave(nil, first)
 	s.mustSave(first, second)
 	for _, v := range [][]byte{value("3"), value("3333")} {
-		s.want(second, session.ErrConflict)(s.save(first, v))
+		s.want(second, driver.ErrConflict)(s.save(first, v))
 		s.wantStored(second)
 	}
 }
@@ -175,7 +175,7 @@ func (s suite) gone() {
 	v := value("1")
 	s.mustSave(nil, v)
 	s.want(v, nil)(s.remove())
-	s.want(nil, session.ErrNotFound)(s.save(v, value("2")))
+	s.want(nil, driver.ErrNotFound)(s.save(v, value("2")))
 	s.wantNothing()
 }
 
@@ -189,14 +189,14 @@ func (s suite) repeat() {
 		s.mustSave(first, second)
 		s.wantStored(second)
 	}
-	s.want(second, session.ErrConflict)(s.save(nil, first))
+	s.want(second, driver.ErrConflict)(s.save(nil, first))
 }
 
 func (s suite) length() {
 	stored := []byte(`{"_rev":"one","n":1}`)
 	longer := []byte(`{"_rev":"one","n":10}`) // as after an edit by hand
 	s.mustSave(nil, longer)
-	s.want(longer, session.ErrConflict)(s.save(stored, value("2")))
+	s.want(longer, driver.ErrConflict)(s.save(stored, value("2")))
 	s.wantStored(longer)
 	s.mustSave(longer, stored)
 	s.wantStored(stored)
@@ -212,8 +212,8 @@ func (s suite) withoutRevision() {
 		s.mustSave(nil, one)
 		s.mustSave(one, two)
 		s.mustSave(one, two) // a repeat
-		s.want(two, session.ErrConflict)(s.save(one, three))
-		s.want(two, session.ErrConflict)(s.save(one, value("4")))
+		s.want(two, driver.ErrConflict)(s.save(one, three))
+		s.want(two, driver.ErrConflict)(s.save(one, value("4")))
 		next := value("5")
 		s.mustSave(two, next)
 		s.mustSave(next, three)
@@ -243,7 +243,7 @@ func (s suite) large() {
 	s.mustSave(nil, first)
 	s.mustSave(first, second)
 	s.wantStored(second)
-	s.want(second, session.ErrConflict)(s.save(first, third))
+	s.want(second, driver.ErrConflict)(s.save(first, third))
 	s.want(second, nil)(s.remove())
 }
 
@@ -251,7 +251,7 @@ func (s suite) delete() {
 	v := value("1")
 	s.mustSave(nil, v)
 	s.want(v, nil)(s.remove())
-	s.want(nil, session.ErrNotFound)(s.remove())
+	s.want(nil, driver.ErrNotFound)(s.remove())
 	s.wantNothing()
 	s.mustSave(nil, v)
 	s.wantStored(v)
@@ -281,7 +281,7 @@ func (s suite) slices() {
 	clear(got)
 	s.wantStored(nextCopy)
 	got, err = s.save(wasCopy, value("3"))
-	s.want(nextCopy, session.ErrConflict)(got, err)
+	s.want(nextCopy, driver.ErrConflict)(got, err)
 	clear(got)
 	s.wantStored(nextCopy)
 }
@@ -290,8 +290,8 @@ func (s suite) expire() {
 	v := value("1")
 	s.mustSaveFor(nil, v, short)
 	s.advance(short + short/2)
-	s.want(nil, session.ErrNotFound)(s.save(v, value("2")))
-	s.want(nil, session.ErrNotFound)(s.remove())
+	s.want(nil, driver.ErrNotFound)(s.save(v, value("2")))
+	s.want(nil, driver.ErrNotFound)(s.remove())
 	s.wantNothing()
 	s.mustSave(nil, value("3"))
 }
@@ -353,7 +353,7 @@ func (s suite) increment() error {
 			return err
 		}
 		current, err := s.save(was, value(strconv.Itoa(n+1)))
-		if !errors.Is(err, session.ErrConflict) {
+		if !errors.Is(err, driver.ErrConflict) {
 			return err
 		}
 		was = current
@@ -381,7 +381,7 @@ func (s suite) concurrentCreates() {
 		if err == nil && !winner.CompareAndSwap(nil, &v) {
 			s.Error("two new values were stored")
 		}
-		if err != nil && !errors.Is(err, session.ErrConflict) {
+		if err != nil && !errors.Is(err, driver.ErrConflict) {
 			s.Error(err)
 		}
 	})
@@ -399,7 +399,7 @@ func (s suite) concurrentDeletes() {
 		value, err := s.remove()
 		if err == nil && bytes.Equal(value, v) {
 			got.Add(1)
-		} else if !errors.Is(err, session.ErrNotFound) {
+		} else if !errors.Is(err, driver.ErrNotFound) {
 			s.Errorf("Delete = %q, %v", value, err)
 		}
 	})
@@ -417,7 +417,7 @@ func (s suite) deleteAmongSaves() {
 		} else if err == nil {
 			_, err = s.save(was, value("1"))
 		}
-		if err != nil && !errors.Is(err, session.ErrConflict) && !errors.Is(err, session.ErrNotFound) {
+		if err != nil && !errors.Is(err, driver.ErrConflict) && !errors.Is(err, driver.ErrNotFound) {
 			s.Error(err)
 		}
 	})
