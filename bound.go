@@ -6,9 +6,17 @@ import (
 	"time"
 )
 
-// boundContext is context.WithTimeout(context.WithoutCancel(values), timeout) that starts its timer when somebody first asks
-// for Done: a store that sets the deadline on its connection never does, and costs no timer. The cancellation of values
-// does not cut it short, so that a client that hangs up does not undo a save that is under way.
+// contextKey is the key of a request's exchange in its context.
+type contextKey struct{}
+
+// boundContext is what a store gets: the values of a context, but not its end, and a deadline of its own. A client that hangs
+// up does not undo a save that is under way.
+//
+// It leads to no Session: the store, and the logger that gets it too, are called while the Session is locked, and would wait
+// for ever for one that they ask for something.
+//
+// Its timer starts when somebody first asks for Done: a store that sets the deadline on its connection never does, and costs
+// no timer.
 type boundContext struct {
 	values   context.Context
 	deadline time.Time
@@ -18,20 +26,45 @@ type boundContext struct {
 	stop  context.CancelFunc
 }
 
-func (b *boundContext) init(values context.Context, timeout time.Duration) {
-	b.values, b.deadline = values, time.Now().Add(timeout)
+// init limits what is done for ctx to timeout. The caller releases b.
+func (b *boundContext) init(ctx context.Context, timeout time.Duration) {
+	b.values, b.deadline = ctx, time.Now().Add(timeout)
 }
 
-// bound limits what is done for ctx to StoreTimeout. The caller releases it.
-func (m *Manager) bound(ctx context.Context) *boundContext {
-	b := &boundContext{}
-	b.init(ctx, m.config.StoreTimeout)
-	return b
+// obey makes b end no later than ctx does by its deadline.
+func (b *boundContext) obey(ctx context.Context) {
+	if sooner, ok := ctx.Deadline(); ok && sooner.Before(b.deadline) {
+		b.deadline = sooner
+	}
 }
 
 func (b *boundContext) Deadline() (time.Time, bool) { return b.deadline, true }
 
-func (b *boundContext) Value(key any) any { return b.values.Value(key) }
+func (b *boundContext) Value(key any) any {
+	if key == (contextKey{}) || key == causeKey {
+		return nil
+	}
+	return b.values.Value(key)
+}
+
+// causeKey is what context.Cause asks a context for. A boundContext does not answer with the end of its values, which is not
+// its own. This is context.WithoutCancel without its allocation.
+var causeKey = func() any {
+	var asked keyRecorder
+	_ = context.Cause(&asked)
+	return asked.key
+}()
+
+// A keyRecorder notes which key it was asked for last.
+type keyRecorder struct {
+	boundContext
+	key any
+}
+
+func (r *keyRecorder) Value(key any) any {
+	r.key = key
+	return nil
+}
 
 func (b *boundContext) Done() <-chan struct{} {
 	b.mu.Lock()

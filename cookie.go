@@ -1,9 +1,6 @@
 package session
 
 import (
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"net/http"
@@ -11,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
+	"github.com/sessionkv/session/internal/token"
 )
 
 // Cookie describes the cookie that carries the session's token. It is always HttpOnly, and Secure unless InsecureHTTP
@@ -89,7 +86,7 @@ func (c Cookie) validateAttributes() error {
 	if err := sample.Valid(); err != nil {
 		fault("session: Config.Cookie: %w", err)
 	}
-	if len(c.Name)+tokenLength > maxCookieSize {
+	if len(c.Name)+token.Length > maxCookieSize {
 		fault("session: Config.Cookie.Name has %d bytes: browsers refuse a name and value of more than %d", len(c.Name), maxCookieSize)
 	}
 	if len(c.Domain) > maxAttributeSize || len(c.Path) > maxAttributeSize {
@@ -147,13 +144,13 @@ func (c Cookie) validateAge(lifetime time.Duration) error {
 	return nil
 }
 
-// set puts the cookie with this credential into h, in place of one that is there already: RFC 6265bis, section 4.1.1,
+// set puts the cookie with this token into h, in place of one that is there already: RFC 6265bis, section 4.1.1,
 // forbids two of a name in one response.
-func (c Cookie) set(h http.Header, cred *credential) {
+func (c Cookie) set(h http.Header, issued *token.Token) {
 	cookie := c.attributes()
-	cookie.Value = cred.token
+	cookie.Value = issued.Text
 	if c.Persistent {
-		cookie.MaxAge = max(1, int(time.Until(cred.deadline).Seconds()))
+		cookie.MaxAge = max(1, int(time.Until(issued.Deadline).Seconds()))
 	}
 	c.replace(h, cookie)
 }
@@ -188,24 +185,14 @@ func (c Cookie) replace(h http.Header, cookie *http.Cookie) {
 	h["Set-Cookie"] = append(others, cookie.String())
 }
 
-// reference is what a token tells before the store is asked.
-type reference struct {
-	id       string
-	deadline time.Time
-}
-
 // references returns what the request's cookies refer to: each well-formed token that is not past its deadline, once. More
 // than maxTokens of them are an attack or a fault; then none is returned. The room is the caller's, so that the usual single
 // cookie costs no allocation.
-func (c Cookie) references(r *http.Request, now time.Time, room *[maxTokens]reference) []reference {
+func (c Cookie) references(r *http.Request, now time.Time, room *[maxTokens]token.Reference) []token.Reference {
 	refs := room[:0]
 	for _, cookie := range r.CookiesNamed(c.Name) {
-		deadline, ok := parseToken(cookie.Value)
-		if !ok || !now.Before(deadline) {
-			continue
-		}
-		ref := reference{tokenID(cookie.Value), deadline}
-		if slices.Contains(refs, ref) {
+		ref, ok := token.Parse(cookie.Value, now)
+		if !ok || slices.Contains(refs, ref) {
 			continue
 		}
 		if len(refs) == maxTokens {
@@ -214,64 +201,4 @@ func (c Cookie) references(r *http.Request, now time.Time, room *[maxTokens]refe
 		refs = append(refs, ref)
 	}
 	return refs
-}
-
-// A token is 32 bytes in base64url without padding: the deadline in Unix seconds, then random bytes. ASVS 5.0, 7.2.3, asks for 128
-// random bits; these are 216. The deadline cannot be forged, for another deadline is another ID.
-const (
-	tokenBytes    = 32
-	tokenLength   = 43
-	deadlineBytes = 5
-)
-
-var tokenEncoding = base64.RawURLEncoding.Strict()
-
-// credential is what a new session is given. Sessions refer to it by pointer: fmt prints a nested pointer as its
-// address, so that %+v of a Session shows no token.
-type credential struct {
-	token    string
-	id       string
-	deadline time.Time
-}
-
-// newCredential makes a token that ends with lifetime, rounded up to the second.
-func newCredential(now time.Time, lifetime time.Duration) *credential {
-	deadline := time.Unix(now.Add(lifetime).Add(time.Second-time.Nanosecond).Unix(), 0)
-	var raw [tokenBytes]byte
-	for i, rest := deadlineBytes-1, uint64(deadline.Unix()); i >= 0; i, rest = i-1, rest>>8 {
-		raw[i] = byte(rest)
-	}
-	_, _ = rand.Read(raw[deadlineBytes:]) // never fails: it ends the program instead
-	token := tokenEncoding.EncodeToString(raw[:])
-	return &credential{token, tokenID(token), deadline}
-}
-
-// parseToken returns the deadline that a well-formed token names.
-func parseToken(token string) (deadline time.Time, ok bool) {
-	if len(token) != tokenLength {
-		return time.Time{}, false
-	}
-	var text [tokenLength]byte
-	copy(text[:], token)
-	var raw [tokenBytes]byte
-	if n, err := tokenEncoding.Decode(raw[:], text[:]); err != nil || n != tokenBytes {
-		return time.Time{}, false
-	}
-	var seconds int64
-	for _, b := range raw[:deadlineBytes] {
-		seconds = seconds<<8 | int64(b)
-	}
-	return time.Unix(seconds, 0), true
-}
-
-// tokenID returns the ID that a token leads to: one way, so that whoever reads the store cannot sign in. It is
-// uuid.NewHash(sha256.New(), uuid.Nil, token, 8) with one allocation instead of five.
-func tokenID(token string) string {
-	var text [len(uuid.Nil) + tokenLength]byte
-	copy(text[len(uuid.Nil):], token)
-	hash := sha256.Sum256(text[:])
-	id := uuid.UUID(hash[:len(uuid.Nil)])
-	id[6] = id[6]&0x0f | 8<<4 // version 8: RFC 9562, section 5.8
-	id[8] = id[8]&0x3f | 0x80 // variant: RFC 9562, section 4.1
-	return id.String()
 }

@@ -1,14 +1,6 @@
 package session
 
-import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"strconv"
-	"unicode/utf8"
-
-	"github.com/sessionkv/session/internal/object"
-)
+import "fmt"
 
 // A Key is the name of a value in a session, and the value's type:
 //
@@ -34,24 +26,24 @@ func (k Key[T]) Set(s *Session, value T) error { return s.Set(string(k), value) 
 
 // Update replaces the value of the key by fn of it; fn gets the zero T if there is none. If another request saves the
 // session first, fn is called again with the newer value: of n simultaneous updates none is lost. So fn must depend on its
-// argument alone, which it may change in place, and must not use the Session.
+// argument alone, which it may change in place. It must not use a Session, nor must a T that encodes itself: Update panics
+// where it would wait for itself.
 //
 // It returns an error, and changes nothing, if what is stored is not a T; and the errors of [Session.Set].
 func (k Key[T]) Update(s *Session, fn func(T) T) error {
-	return s.apply(string(k), func(values *object.Object) error {
+	return s.update(string(k), func(raw []byte, ok bool) ([]byte, error) {
 		var value T
-		if raw, ok := values.Get(string(k)); ok {
+		if ok {
 			var err error
 			if value, err = decode[T](raw); err != nil {
-				return fmt.Errorf("session: the value of key %q is not a %T", string(k), value) // err may quote it
+				return nil, fmt.Errorf("session: the value of key %q is not a %T", string(k), value) // err may quote it
 			}
 		}
 		raw, err := encode(fn(value))
 		if err != nil {
-			return fmt.Errorf("session: key %q: %w", string(k), err)
+			return nil, fmt.Errorf("session: key %q: %w", string(k), err)
 		}
-		values.Set(string(k), raw)
-		return nil
+		return raw, nil
 	})
 }
 
@@ -65,40 +57,3 @@ func (k Key[T]) Pop(s *Session) (T, bool) {
 
 // Delete removes the value of the key.
 func (k Key[T]) Delete(s *Session) { s.Delete(string(k)) }
-
-// decode is json.Unmarshal to a T, and the zero T with an error.
-func decode[T any](raw []byte) (T, error) {
-	if value, ok := decodePlain[T](raw); ok {
-		return value, nil
-	}
-	return unmarshal[T](raw)
-}
-
-func unmarshal[T any](raw []byte) (T, error) {
-	var value, zero T
-	if err := json.Unmarshal(raw, &value); err != nil {
-		return zero, err
-	}
-	return value, nil
-}
-
-// decodePlain decodes the plain text of what sessions hold most, without the allocations of json.Unmarshal. It is false
-// for everything else.
-func decodePlain[T any](raw []byte) (value T, ok bool) {
-	switch any(value).(type) {
-	case int:
-		n, err := strconv.Atoi(string(raw))
-		value, ok = any(n).(T)
-		return value, ok && err == nil
-	case int64:
-		n, err := strconv.ParseInt(string(raw), 10, 64)
-		value, ok = any(n).(T)
-		return value, ok && err == nil
-	case string:
-		if raw[0] != '"' || bytes.IndexByte(raw, '\\') >= 0 || !utf8.Valid(raw) {
-			return value, false
-		}
-		return any(string(raw[1 : len(raw)-1])).(T), true
-	}
-	return value, false
-}

@@ -1,20 +1,18 @@
 package session
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
 
-	"github.com/sessionkv/session/driver"
-	"github.com/sessionkv/session/internal/object"
+	"github.com/sessionkv/session/internal/record"
+	"github.com/sessionkv/session/internal/token"
+	"github.com/sessionkv/session/internal/value"
 )
 
 // A Session is what one request sees of its session: the values that the store had when the request loaded it, and the
@@ -33,121 +31,118 @@ import (
 // A Session is safe for the goroutines of its handler, and ends with it: after the handler has returned, it can be read
 // but not changed.
 type Session struct {
-	manager *Manager
-	outer   *Session // of the Manager around this one
-	request *http.Request
+	config  *Config
+	keeper  *record.Keeper
+	request *http.Request // whose context does not lead to this Session
 
-	mu        sync.Mutex
-	id        string // "" until the session is stored
-	sent      bool   // the headers have left
-	closed    error  // why nothing can be changed any more
-	*contents        // nil until the handler first asks for its session
+	// mu guards the rest. It is held while the store is called, and the Logger by the record, but with contexts that do not
+	// lead to this Session; and while a function given to Update runs, which lock looks for.
+	mu     sync.Mutex
+	use    *use  // nil until the handler first asks for its session
+	sent   bool  // the headers have left
+	closed error // why nothing can be changed any more
+	barred error // why nothing can be set any more, unless by Destroy first
 }
 
-// contents is what a request that uses its session knows of it.
-type contents struct {
-	loaded   bool
-	loadErr  error
-	deadline time.Time
-	stored   version       // what the store has under id, as far as is known
-	values   object.Object // what is stored, with the changes
-	changes  []change      // since the last save, in order
-	unsure   *attempt      // a save that may or may not have been executed
-	renewed  bool          // Renew was called since the last save
-	doomed   string        // ID of the session that Destroy was called on
-	ended    bool          // a save found that the session is no more
-	issued   *credential   // the cookie that the response has to set
-	cleared  bool          // the response has to clear the cookie
-	barred   error         // why nothing can be set any more, unless by Destroy first
-	finding  boundContext  // of the one load, here to save an allocation, as are the fields of the response's header:
-	vary     [1]string
-	cache    [1]string
+// use is what a request that uses its session needs, in one allocation.
+type use struct {
+	loaded  bool
+	loadErr error
+	record  record.Record
+	bound   boundContext // of the load
+	vary    [1]string    // in the response's header, as is cache
+	cache   [1]string
 }
 
-// A version is one value of a session: as it is stored, and its members. The zero version is that of a session that is not
-// stored.
-type version struct {
-	value   []byte
-	members object.Object
-	buffer  *[]byte // that the value is in, to be used again; nil if somebody else may have the value
+// lock waits for its turn. In a function given to Update, which runs under the lock, it would wait for ever.
+func (s *Session) lock() {
+	if s.mu.TryLock() {
+		return
+	}
+	if record.InUpdate() {
+		panic("session: a function given to Key.Update used a Session; it must depend on its argument alone")
+	}
+	s.mu.Lock()
 }
 
-func (v *version) exists() bool { return v.value != nil }
+func (s *Session) unlock() { s.mu.Unlock() }
 
-// shared returns v for others to keep, so that free leaves its value alone.
-func (v *version) shared() version {
-	v.buffer = nil
-	return *v
+// load asks the store, once.
+func (s *Session) load(ctx context.Context) (*Session, error) {
+	s.lock()
+	defer s.unlock()
+	if s.use == nil || !s.use.loaded {
+		if err := ctx.Err(); err != nil {
+			return nil, fmt.Errorf("session: not loaded: %w", err)
+		}
+		if s.closed != nil {
+			return nil, s.closed
+		}
+		s.use = &use{}
+		s.use.record.Init(s.keeper)
+		s.use.loadErr = s.find(ctx)
+		s.use.loaded = s.use.loadErr == nil || ctx.Err() == nil
+	}
+	if s.use.loadErr != nil {
+		return nil, s.use.loadErr
+	}
+	return s, nil
 }
 
-// A change is one thing that the request did to the values, kept to be done again on a newer value.
-type change func(values *object.Object) error
-
-var (
-	// ErrEnded says that the session is no more: it was destroyed, renewed under another ID, or it expired.
-	ErrEnded = errors.New("session: ended")
-
-	// ErrNoKey says that a session has no value of the key.
-	ErrNoKey = errors.New("session: no value of this key")
-
-	// ErrTooLarge says that a session would be larger than Config.MaxBytes. What is stored stays as it was.
-	ErrTooLarge = errors.New("session: larger than Config.MaxBytes")
-
-	// ErrHeaderSent says that a change needs a cookie, and the response's headers have already left: make the change before
-	// the first byte of the response.
-	ErrHeaderSent = errors.New("session: the headers have left, and the change needs a cookie")
-
-	errReturned = errors.New("session: the handler has returned, and its session with it")
-)
+// find looks up what the request's cookies refer to.
+func (s *Session) find(ctx context.Context) error {
+	var room [maxTokens]token.Reference
+	refs := s.config.Cookie.references(s.request, time.Now(), &room)
+	if len(refs) == 0 {
+		return nil
+	}
+	bound := &s.use.bound
+	bound.init(ctx, s.config.StoreTimeout)
+	bound.obey(ctx)
+	defer bound.release()
+	return s.use.record.Find(bound, refs)
+}
 
 // ID names the session in the store, in logs and to those who manage sessions. It is "" until the session was first saved,
 // and changes when a Renew is saved. It is no credential: the token in the cookie does not follow from it.
-func (s *Session) ID() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.id
-}
+func (s *Session) ID() string { return s.reference().ID }
 
 // Deadline returns when the session's Lifetime ends; the zero Time until the session was first saved.
-func (s *Session) Deadline() time.Time {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.deadline
+func (s *Session) Deadline() time.Time { return s.reference().Deadline }
+
+func (s *Session) reference() token.Reference {
+	s.lock()
+	defer s.unlock()
+	if s.use == nil {
+		return token.Reference{}
+	}
+	return s.use.record.Reference()
 }
 
 // Set stores value under key, encoded as JSON at once: later changes of value do not reach the session. Nothing is
-// changed if it returns an error: value cannot be encoded, key is reserved or not UTF-8, ErrTooLarge, ErrHeaderSent if this would begin
-// a session, ErrEnded if the session has ended, or that the handler has returned.
+// changed if it returns an error: value cannot be encoded, key is reserved or not UTF-8, ErrTooLarge, ErrHeaderSent if this
+// would begin a session, ErrEnded if the session has ended, or that the handler has returned.
 func (s *Session) Set(key string, value any) error {
 	raw, err := encode(value)
 	if err != nil {
 		return fmt.Errorf("session: key %q: %w", key, err)
 	}
-	return s.apply(key, func(values *object.Object) error {
-		values.Set(key, raw)
-		return nil
-	})
+	s.lock()
+	defer s.unlock()
+	if err := s.settable(key); err != nil {
+		return err
+	}
+	return s.use.record.Set(key, raw)
 }
 
-// encode is json.Marshal, but leaves <, > and & as they are, for people who read the value in the store. What no session can
-// hold is ErrTooLarge.
-func encode(value any) ([]byte, error) {
-	raw, err := json.Marshal(value)
-	switch {
-	case err != nil:
-		return nil, err
-	case len(raw) > object.MaxSize:
-		return nil, ErrTooLarge
-	case !bytes.Contains(raw, []byte(`\u00`)):
-		return raw, nil
+// update is Set of what fn makes of the value that is there.
+func (s *Session) update(key string, fn func(raw []byte, ok bool) ([]byte, error)) error {
+	s.lock()
+	defer s.unlock()
+	if err := s.settable(key); err != nil {
+		return err
 	}
-	var buf bytes.Buffer
-	encoder := json.NewEncoder(&buf)
-	encoder.SetEscapeHTML(false)
-	if err := encoder.Encode(value); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+	return s.use.record.Update(key, fn)
 }
 
 // Decode stores the value of key in dst as [json.Unmarshal] does. It returns ErrNoKey, wrapped, if there is none.
@@ -163,51 +158,46 @@ func (s *Session) Decode(key string, dst any) error {
 }
 
 func (s *Session) get(key string) (raw []byte, ok bool) {
-	if reserved(key) {
+	if value.IsReserved(key) {
 		return nil, false
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.values.Get(key)
+	s.lock()
+	defer s.unlock()
+	return s.use.record.Get(key)
 }
-
-func reserved(key string) bool { return strings.HasPrefix(key, "_") }
-
-func isReserved(name []byte) bool { return bytes.HasPrefix(name, []byte("_")) }
 
 // Delete removes the values of keys. Keys without a value, and reserved ones, are passed over.
 func (s *Session) Delete(keys ...string) {
-	s.remove("Delete", func(values *object.Object) error {
-		for _, key := range keys {
-			if !reserved(key) {
-				values.Delete(key)
-			}
+	s.lock()
+	defer s.unlock()
+	if !s.removable("Delete") {
+		return
+	}
+	for _, key := range keys {
+		if !value.IsReserved(key) {
+			s.use.record.Delete(key)
 		}
-		return nil
-	})
+	}
 }
 
 // Clear removes every value. The session and its ID stay; see Destroy.
 func (s *Session) Clear() {
-	s.remove("Clear", func(values *object.Object) error {
-		*values = withoutOwn(*values)
-		return nil
-	})
-}
-
-func withoutOwn(values object.Object) object.Object {
-	values.DeleteFunc(func(name []byte) bool { return !isReserved(name) })
-	return values
+	s.lock()
+	defer s.unlock()
+	if s.removable("Clear") {
+		s.use.record.Clear()
+	}
 }
 
 // Keys returns the keys that have a value, in the order they are stored in.
 func (s *Session) Keys() []string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.lock()
+	defer s.unlock()
+	visible := s.use.record.Visible()
 	var keys []string
 	seen := make(map[string]bool)
-	for name := range s.values.Names() {
-		if !reserved(name) && !seen[name] {
+	for name := range visible.Names() {
+		if !seen[name] {
 			seen[name] = true
 			keys = append(keys, name)
 		}
@@ -217,11 +207,10 @@ func (s *Session) Keys() []string {
 
 // MarshalJSON returns the session's values as a JSON object, {} if there are none.
 func (s *Session) MarshalJSON() ([]byte, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	own := s.values
-	own.DeleteFunc(isReserved)
-	return own.AppendTo(nil), nil
+	s.lock()
+	defer s.unlock()
+	visible := s.use.record.Visible()
+	return visible.AppendTo(nil), nil
 }
 
 // Renew gives the session a new token, ID and Lifetime, and keeps its values. The old ones end when this is saved. Call it
@@ -230,41 +219,68 @@ func (s *Session) MarshalJSON() ([]byte, error) {
 //
 // It returns ErrHeaderSent, ErrEnded if the session has ended, or that the handler has returned. After ErrHeaderSent the
 // request can set nothing any more: what belongs to the new privilege must not go to the old token.
+//
+// If the client has hung up by the time of the save, the save fails and the session stays as it was: nobody would get the
+// new token.
 func (s *Session) Renew() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.settable(); err != nil {
+	s.lock()
+	defer s.unlock()
+	if err := s.changeable(); err != nil {
 		return err
 	}
-	if s.sent {
+	if s.barred == nil && s.sent {
 		s.barred = ErrHeaderSent
+	}
+	if s.barred != nil {
 		return s.barred
 	}
-	s.renewed = s.stored.exists()
+	s.use.record.Renew()
 	return nil
 }
 
 // Destroy ends the session: it is deleted from the store, and the response clears the cookie. A Set after it begins a new
 // session. If the headers have left, the cookie stays in the browser, where it leads to nothing.
 func (s *Session) Destroy() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.lock()
+	defer s.unlock()
 	if s.closed != nil {
 		s.logIgnored("Destroy")
 		return
 	}
-	if s.stored.exists() {
-		s.doomed = s.id
-	}
-	s.forget()
-	s.ended, s.barred = false, nil
+	s.use.record.Destroy()
+	s.barred = nil
 }
 
-// forget makes the session an empty one that is not stored.
-func (s *Session) forget() {
-	s.id, s.deadline = "", time.Time{}
-	s.stored, s.values, s.changes, s.unsure = version{}, object.Object{}, nil, nil
-	s.renewed, s.issued = false, nil
+// Save saves the session now, where the end of the handler is too late: in a stream, or on a WebSocket. It takes up to
+// StoreTimeout, or until the deadline of ctx. Afterwards the Session shows what is stored. An unchanged session is loaded
+// anew, which gives it IdleTimeout more to live. A stream saves now and then: until then each Update is kept, to be done
+// again on a conflict, and of several Sets of a key the last.
+//
+// It returns ErrEnded if the session was destroyed, renewed or expired meanwhile; the changes are dropped. So they are after
+// an error that says that a session was neither begun nor renewed, for its client is gone. After any other error the changes
+// are kept for the next save, unless that finds that it cannot tell whether they were stored: then it drops them and says so.
+// If ctx has ended, Save does nothing and returns its error.
+func (s *Session) Save(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("session: not saved: %w", err)
+	}
+	s.lock()
+	defer s.unlock()
+	if err := s.changeable(); err != nil {
+		return err
+	}
+	var bound boundContext
+	bound.init(ctx, s.config.StoreTimeout)
+	bound.obey(ctx)
+	defer bound.release()
+	if s.use.record.IsStored() && s.use.record.IsUnchanged() {
+		return s.use.record.Touch(&bound)
+	}
+	return s.save(&bound)
+}
+
+func (s *Session) save(ctx context.Context) error {
+	return s.use.record.Save(ctx, s.request.Context().Err())
 }
 
 // LogValue returns the ID alone, so that neither values nor a token reach a log by accident.
@@ -276,155 +292,53 @@ func (s *Session) String() string { return s.ID() }
 // Format prints the ID for every verb of package fmt.
 func (s *Session) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.ID())) }
 
-// apply makes a change to the values, now and again on a newer value when the session is saved.
-func (s *Session) apply(key string, c change) error {
+// settable returns why key cannot be set, or nil.
+func (s *Session) settable(key string) error {
 	switch {
-	case reserved(key):
+	case value.IsReserved(key):
 		return fmt.Errorf("session: key %q: keys that begin with an underscore are reserved", key)
 	case !utf8.ValidString(key):
 		return fmt.Errorf("session: key %q is not UTF-8", key)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.settable(); err != nil {
+	if err := s.changeable(); err != nil {
 		return err
 	}
-	if !s.stored.exists() && s.sent {
+	if s.barred == nil && s.sent && !s.use.record.IsStored() {
 		return ErrHeaderSent
-	}
-	values := s.values
-	if err := c(&values); err != nil {
-		return err
-	}
-	if size := encodedSize(values); size > s.manager.config.MaxBytes && size > encodedSize(s.values) {
-		return fmt.Errorf("%w: %d bytes with key %q, at most %d", ErrTooLarge, size, key, s.manager.config.MaxBytes)
-	}
-	s.values = values
-	s.changes = append(s.changes, c)
-	return nil
-}
-
-// remove makes a change that cannot fail. Where there is nothing to remove from, there is nothing to do.
-func (s *Session) remove(method string, c change) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed != nil {
-		s.logIgnored(method)
-		return
-	}
-	if s.ended {
-		return
-	}
-	_ = c(&s.values)
-	s.changes = append(s.changes, c)
-}
-
-// settable returns an error if nothing can be set any more.
-func (s *Session) settable() error {
-	if err := s.savable(); err != nil {
-		return err
 	}
 	return s.barred
 }
 
-// savable returns an error if no change can be saved any more.
-func (s *Session) savable() error {
-	if s.closed != nil {
-		return s.closed
-	}
-	if s.ended {
+// changeable returns why no change can be saved any more, or nil.
+func (s *Session) changeable() error {
+	if s.closed == nil && s.use.record.HasEnded() {
 		return ErrEnded
 	}
-	return nil
+	return s.closed
+}
+
+// removable reports whether something can be removed. Where there is no session any more, there is nothing to remove.
+func (s *Session) removable(method string) bool {
+	if s.closed != nil {
+		s.logIgnored(method)
+		return false
+	}
+	return !s.use.record.HasEnded()
 }
 
 func (s *Session) logIgnored(method string) {
-	s.manager.config.Logger.Warn("session change ignored", "method", method, "id", s.id, "error", s.closed)
+	s.config.Logger.WarnContext(s.request.Context(), "session change ignored",
+		"method", method, "id", s.use.record.Reference().ID, "error", s.closed)
 }
 
-// close ends all changes, for the reason that changes made later are given. What is stored is of no use any more.
+// close ends all changes, for the reason that changes made later are given.
 func (s *Session) close(reason error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	s.lock()
+	defer s.unlock()
 	if s.closed == nil {
 		s.closed = reason
 	}
-	if s.contents != nil {
-		s.stored.free()
+	if s.use != nil {
+		s.use.record.Free()
 	}
-}
-
-// load asks the store, once.
-func (s *Session) load(ctx context.Context) (*Session, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, fmt.Errorf("session: not loaded: %w", err)
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.contents == nil || !s.loaded {
-		if s.closed != nil {
-			return nil, s.closed
-		}
-		s.contents = &contents{}
-		s.loadErr = s.find(ctx)
-		s.loaded = s.loadErr == nil || ctx.Err() == nil
-	}
-	if s.loadErr != nil {
-		return nil, s.loadErr
-	}
-	return s, nil
-}
-
-// find looks up what the request's cookies refer to. If two of them lead to living sessions, one may be an attacker's, so
-// neither is used.
-func (s *Session) find(ctx context.Context) error {
-	var room [maxTokens]reference
-	refs := s.manager.config.Cookie.references(s.request, time.Now(), &room)
-	if len(refs) == 0 {
-		return nil
-	}
-	s.finding.init(ctx, s.manager.config.StoreTimeout)
-	defer s.finding.release()
-	for _, ref := range refs {
-		found, err := s.manager.fetch(&s.finding, ref)
-		switch {
-		case errors.Is(err, driver.ErrNotFound):
-		case err != nil:
-			return err
-		case s.stored.exists():
-			s.manager.config.Logger.WarnContext(ctx, "cookies of two living sessions, neither is used", "id", s.id, "other", ref.id)
-			s.forget()
-			return nil
-		default:
-			s.id, s.deadline = ref.id, ref.deadline
-			s.stored, s.values = found, found.members
-		}
-	}
-	return nil
-}
-
-// fetch loads one session and gives it its time to live anew. A value that is no session is logged, left alone, and
-// driver.ErrNotFound.
-func (m *Manager) fetch(ctx context.Context, ref reference) (version, error) {
-	ttl := m.ttl(ref.deadline)
-	if ttl < time.Millisecond {
-		return version{}, driver.ErrNotFound
-	}
-	value, err := m.config.Store.Load(ctx, ref.id, ttl)
-	if err != nil {
-		if errors.Is(err, driver.ErrNotFound) && err != driver.ErrNotFound {
-			m.logInvalid(ctx, ref.id, err)
-		}
-		return version{}, err
-	}
-	members, err := object.Parse(value)
-	if err != nil {
-		m.logInvalid(ctx, ref.id, err)
-		return version{}, driver.ErrNotFound
-	}
-	return version{value: value, members: members}, nil
-}
-
-func (m *Manager) logInvalid(ctx context.Context, id string, err error) {
-	m.config.Logger.WarnContext(ctx, "stored value is not a session", "id", id, "error", err)
 }

@@ -10,12 +10,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 )
 
 const (
@@ -639,6 +641,169 @@ func TestLoadWithAnEndedContext(t *testing.T) {
 			t.Errorf("the next Load with a living context: %v", err)
 		}
 	})).ServeHTTP(httptest.NewRecorder(), r)
+}
+
+func TestLoadOfALoadedSessionNeedsNoLivingContext(t *testing.T) {
+	manager := newManager(t, session.Config{Store: newMemStore()})
+	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+		ended, cancel := context.WithCancel(r.Context())
+		cancel()
+		if again, err := session.Load(ended); again != s || err != nil {
+			t.Errorf("got %v, %v", again, err)
+		}
+	})
+}
+
+// A ctxStore tells of the contexts that it is given.
+type ctxStore struct {
+	driver.Store
+	given func(ctx context.Context)
+}
+
+func (s ctxStore) Load(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
+	s.given(ctx)
+	return s.Store.Load(ctx, id, ttl)
+}
+
+func TestLoadObeysTheDeadlineOfItsContext(t *testing.T) {
+	var got time.Time
+	manager := newManager(t, session.Config{Store: ctxStore{newMemStore(), func(ctx context.Context) { got, _ = ctx.Deadline() }}})
+	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	r := httptest.NewRequest("GET", "/", nil)
+	r.AddCookie(cookies[0])
+	manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), time.Second)
+		defer cancel()
+		if _, err := session.Load(ctx); err != nil {
+			t.Error(err)
+		}
+		if want, _ := ctx.Deadline(); !got.Equal(want) {
+			t.Errorf("the store has until %v, the caller until %v", got, want)
+		}
+	})).ServeHTTP(httptest.NewRecorder(), r)
+}
+
+// The context of a store ends by its deadline alone, also where the cause is asked for and the client has hung up.
+func TestCauseOfTheStoresContextIsItsDeadline(t *testing.T) {
+	hungUp := errors.New("the client has hung up")
+	for name, wait := range map[string]func(ctx context.Context){
+		"waited for": func(ctx context.Context) { <-ctx.Done() },
+		"polled": func(ctx context.Context) {
+			for ctx.Err() == nil {
+				runtime.Gosched()
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			asked := false
+			store := ctxStore{newMemStore(), func(ctx context.Context) {
+				asked = true
+				wait(ctx)
+				if err := context.Cause(ctx); err != context.DeadlineExceeded {
+					t.Errorf("the cause is %v", err)
+				}
+			}}
+			manager := newManager(t, session.Config{Store: store, StoreTimeout: 10 * time.Millisecond})
+			cookies, _ := begin(t, manager, map[string]any{"n": 1})
+			ctx, cancel := context.WithCancelCause(t.Context())
+			r := httptest.NewRequestWithContext(ctx, "GET", "/", nil)
+			r.AddCookie(cookies[0])
+			manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+				go cancel(hungUp)
+				_, _ = session.Load(context.WithValue(r.Context(), contextKey{}, 1))
+			})).ServeHTTP(httptest.NewRecorder(), r)
+			if !asked {
+				t.Error("the store was not asked")
+			}
+		})
+	}
+}
+
+type contextKey struct{}
+
+func TestFailedLoadLeavesNoID(t *testing.T) {
+	store := &faultyStore{Store: newMemStore()}
+	manager := newManager(t, session.Config{Store: store, Logger: new(logs).logger()})
+	one, _ := begin(t, manager, map[string]any{"n": 1})
+	two, _ := begin(t, manager, map[string]any{"n": 2})
+	var s *session.Session
+	r := httptest.NewRequest("GET", "/", nil)
+	for _, cookie := range append(one, two...) {
+		r.AddCookie(cookie)
+	}
+	manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		store.onLoad = func() error { // the first cookie is found, the second fails
+			if store.loads == 2 {
+				cancel()
+				return errors.New("down")
+			}
+			return nil
+		}
+		if _, err := session.Load(ctx); err == nil {
+			t.Error("Load succeeded")
+		}
+		store.onLoad = func() error { return driver.ErrNotFound }
+		var err error
+		if s, err = session.Load(r.Context()); err != nil || s.ID() != "" || !s.Deadline().IsZero() {
+			t.Errorf("ID %q, deadline %v, %v", s.ID(), s.Deadline(), err)
+		}
+	})).ServeHTTP(httptest.NewRecorder(), r)
+}
+
+// What the next request cannot read, Set refuses.
+func TestSetRefusesWhatDoesNotFitIntoASession(t *testing.T) {
+	manager := newManager(t, session.Config{Store: newMemStore()})
+	nested := func(depth int) json.RawMessage {
+		return json.RawMessage(strings.Repeat("[", depth) + strings.Repeat("]", depth))
+	}
+	var s *session.Session
+	cookies := request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, loaded *session.Session) {
+		s = loaded
+		if err := s.Set("deep", nested(9999)); err != nil {
+			t.Error(err)
+		}
+		for name, err := range map[string]error{
+			"Set":    s.Set("deeper", nested(10_000)),
+			"Update": session.Key[json.RawMessage]("deeper").Update(s, func(json.RawMessage) json.RawMessage { return nested(10_000) }),
+		} {
+			if err == nil || !strings.Contains(err.Error(), "nested") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}).Cookies()
+	if got := values(t, manager, cookies); got != `{"deep":`+string(nested(9999))+`}` {
+		t.Errorf("%d bytes are stored", len(got))
+	}
+}
+
+// A stream may set the same few keys for hours. What it keeps for a conflict does not grow with their number.
+func TestChangesOfALongStreamDoNotPileUp(t *testing.T) {
+	mem := newMemStore()
+	manager := newManager(t, session.Config{Store: mem})
+	cookies, id := begin(t, manager, map[string]any{"a": -1, "b": -1, "kept": true})
+	const sets = 200_000
+	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		for i := range sets {
+			_ = s.Set([]string{"a", "b", "c"}[i%3], i%2)
+			if i%5 == 0 {
+				s.Delete("c")
+			}
+		}
+		runtime.GC()
+		runtime.ReadMemStats(&after)
+		if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 1<<20 {
+			t.Errorf("%d bytes are kept after %d changes", grown, sets)
+		}
+		mem.put(id, []byte(`{"by":"another","a":7,"c":7}`), time.Hour)
+	})
+	if got := values(t, manager, cookies); got != `{"by":"another","a":0,"b":1,"c":1}` && got != `{"by":"another","a":0,"c":1,"b":1}` {
+		t.Errorf("stored %s", got)
+	}
 }
 
 func TestClientThatHangsUpLosesNothing(t *testing.T) {

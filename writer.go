@@ -13,6 +13,7 @@ import (
 // responseWriter saves the session before the headers leave, whatever it is that makes them leave.
 type responseWriter struct {
 	inner   http.ResponseWriter
+	request *http.Request // as the handler gets it
 	session *Session
 	entry   http.Header // as they were before the handler
 	state   writerState
@@ -154,7 +155,7 @@ func (w *responseWriter) replace(err error) {
 	w.session.close(w.err)
 	w.resetHeader()
 	w.state = answering
-	w.session.manager.config.OnError(w.exposed(), w.session.request, err)
+	w.session.config.OnError(w.exposed(), w.request, err)
 	if w.state == answering {
 		w.inner.WriteHeader(http.StatusServiceUnavailable)
 	}

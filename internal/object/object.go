@@ -80,6 +80,15 @@ func Parse(raw []byte) (Object, error) {
 	return Object{parsed: raw, members: slices.Clone(*members)}, nil
 }
 
+// Fits reports whether value, which must be valid JSON, can be that of a member: Parse reads no object that is nested deeper.
+func Fits(value []byte) bool {
+	if len(value) < 2*maxDepth || bytes.Count(value, []byte("["))+bytes.Count(value, []byte("{")) < maxDepth {
+		return true
+	}
+	_, ok := scanValue(value, 0, 1)
+	return ok
+}
+
 // source returns the text that m is in.
 func (o *Object) source(m *member) []byte {
 	if m.isOwn() {

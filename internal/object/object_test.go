@@ -305,3 +305,19 @@ func TestAppendToKeepsWhatIsThere(t *testing.T) {
 		t.Errorf("AppendTo = %s", got)
 	}
 }
+
+func TestFitsIsWhatAMemberCanBe(t *testing.T) {
+	for _, depth := range []int{0, 1, 9_998, 9_999, 10_000, 10_001} {
+		for _, brackets := range []string{"[]", `{"a":}`} {
+			half := len(brackets) - 1
+			value := strings.Repeat(brackets[:half], depth) + "0" + strings.Repeat(brackets[half:], depth)
+			_, err := object.Parse([]byte(`{"member":` + value + `}`))
+			if got := object.Fits([]byte(value)); got != (err == nil) {
+				t.Errorf("%d levels of %s: Fits is %v, Parse returns %v", depth, brackets, got, err)
+			}
+		}
+	}
+	if wide := "[" + strings.Repeat("[],", 20_000) + "0]"; !object.Fits([]byte(wide)) {
+		t.Error("a flat array does not fit")
+	}
+}

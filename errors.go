@@ -1,0 +1,25 @@
+package session
+
+import (
+	"errors"
+
+	"github.com/sessionkv/session/internal/record"
+	"github.com/sessionkv/session/internal/value"
+)
+
+var (
+	// ErrEnded says that the session is no more: it was destroyed, renewed under another ID, or it expired.
+	ErrEnded = record.ErrEnded
+
+	// ErrNoKey says that a session has no value of the key.
+	ErrNoKey = errors.New("session: no value of this key")
+
+	// ErrTooLarge says that a session would be larger than Config.MaxBytes. What is stored stays as it was.
+	ErrTooLarge = value.ErrTooLarge
+
+	// ErrHeaderSent says that a change needs a cookie, and the response's headers have already left: make the change before
+	// the first byte of the response.
+	ErrHeaderSent = errors.New("session: the headers have left, and the change needs a cookie")
+
+	errReturned = errors.New("session: the handler has returned, and its session with it")
+)

@@ -1,0 +1,55 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+)
+
+// An exchange is what one request and its response need, in one allocation. It is the context of the request.
+type exchange struct {
+	context.Context
+	manager *Manager
+	outer   *exchange // of the Manager around this one
+	session Session
+	writer  responseWriter
+}
+
+// newExchange returns the exchange, and the request that the handler gets.
+func newExchange(m *Manager, outer *exchange, w http.ResponseWriter, r *http.Request) (*exchange, *http.Request) {
+	x := &exchange{Context: r.Context(), manager: m, outer: outer}
+	x.session = Session{config: &m.config, keeper: &m.keeper, request: r}
+	inner := r.WithContext(x)
+	x.writer = responseWriter{inner: w, request: inner, session: &x.session, entry: snapshot(w.Header())}
+	return x, inner
+}
+
+func snapshot(h http.Header) http.Header {
+	if len(h) == 0 {
+		return nil // the usual case, without an allocation
+	}
+	return h.Clone()
+}
+
+// of returns the exchange of m among x and those around it, or nil.
+func (x *exchange) of(m *Manager) *exchange {
+	for ; x != nil; x = x.outer {
+		if x.manager == m {
+			return x
+		}
+	}
+	return nil
+}
+
+func (x *exchange) Value(key any) any {
+	if key == (contextKey{}) {
+		return x
+	}
+	return x.Context.Value(key)
+}
+
+// Format keeps the request, with its cookies, out of what is printed of its context.
+func (x *exchange) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, x.String()) }
+
+func (x *exchange) String() string { return "session.context" }

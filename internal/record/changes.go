@@ -1,0 +1,136 @@
+package record
+
+import (
+	"reflect"
+	"runtime"
+	"slices"
+
+	"github.com/sessionkv/session/internal/object"
+	"github.com/sessionkv/session/internal/value"
+)
+
+// A change is one thing that the request did to the members, kept to be done again on a newer value.
+type change struct {
+	kind   changeKind
+	key    string                                    // of all kinds but clearing
+	raw    []byte                                    // of setting
+	update func(raw []byte, ok bool) ([]byte, error) // of updating
+}
+
+type changeKind uint8
+
+const (
+	setting changeKind = iota
+	updating
+	deleting
+	clearing
+)
+
+func (c *change) do(members *object.Object) error {
+	switch c.kind {
+	case setting:
+		members.Set(c.key, c.raw)
+	case updating:
+		old, ok := members.Get(c.key)
+		raw, err := runUpdate(c.update, old, ok)
+		if err != nil {
+			return err
+		}
+		members.Set(c.key, raw)
+	case deleting:
+		members.Delete(c.key)
+	case clearing:
+		value.DeleteVisible(members)
+	}
+	return nil
+}
+
+// runUpdate stands on the stack of a goroutine as long as it is in a function that was given to Update, and for no other
+// reason. So InUpdate tells it from one that merely waits for such a function of another goroutine.
+//
+//go:noinline
+func runUpdate(update func(raw []byte, ok bool) ([]byte, error), raw []byte, ok bool) ([]byte, error) {
+	return update(raw, ok)
+}
+
+var updateEntry = reflect.ValueOf(runUpdate).Pointer()
+
+// InUpdate reports whether the calling goroutine is in a function that was given to Update.
+func InUpdate() bool {
+	callers := make([]uintptr, 64)
+	n := runtime.Callers(1, callers)
+	for n == len(callers) {
+		callers = make([]uintptr, 2*n)
+		n = runtime.Callers(1, callers)
+	}
+	frames := runtime.CallersFrames(callers[:n])
+	for {
+		frame, more := frames.Next()
+		if frame.Entry == updateEntry {
+			return true
+		}
+		if !more {
+			return false
+		}
+	}
+}
+
+// changes are those since the last save, in order.
+type changes struct {
+	list  []change
+	sent  int // how many at the front are in a save of unknown outcome, which is going to be repeated as it was
+	limit int // the length at which list is compacted next
+}
+
+// minCompact is the shortest list that is worth compacting.
+const minCompact = 64
+
+func (c *changes) add(next change) {
+	if len(c.list) >= max(c.limit, minCompact) {
+		c.compact()
+		c.limit = 2 * len(c.list)
+	}
+	c.list = append(c.list, next)
+}
+
+// compact drops changes that later ones make pointless: what was done to a key before it was set or deleted, or before all
+// were cleared. So a stream that sets the same keys for hours keeps no more than one change for each.
+func (c *changes) compact() {
+	replaced, cleared := make(map[string]bool), false
+	kept := c.list[:0:0]
+	for _, change := range slices.Backward(c.list[c.sent:]) {
+		if cleared || replaced[change.key] && change.kind != clearing {
+			continue
+		}
+		kept = append(kept, change)
+		switch change.kind {
+		case setting, deleting:
+			replaced[change.key] = true
+		case clearing:
+			cleared = true
+		}
+	}
+	slices.Reverse(kept)
+	c.list = append(c.list[:c.sent:c.sent], kept...)
+}
+
+// doAgain makes the changes on members.
+func (c *changes) doAgain(members *object.Object) error {
+	for i := range c.list {
+		if err := c.list[i].do(members); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// send marks all changes as those of a save of unknown outcome.
+func (c *changes) send() { c.sent = len(c.list) }
+
+// dropSent forgets the changes of the save that was of unknown outcome.
+func (c *changes) dropSent() {
+	c.list = slices.Clone(c.list[c.sent:])
+	c.sent = 0
+}
+
+func (c *changes) drop() { *c = changes{} }

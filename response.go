@@ -1,0 +1,93 @@
+package session
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// commit saves the session and writes what it has to say into the response's headers, which leave next.
+func (s *Session) commit(h http.Header) error {
+	s.lock()
+	defer s.unlock()
+	if err := s.saveForResponse(); err != nil {
+		return err
+	}
+	s.sent = true
+	if s.use != nil {
+		s.writeHeader(h)
+	}
+	return nil
+}
+
+// saveLate saves what the handler changed after the headers had left. Nobody can be told of a failure but the log.
+func (s *Session) saveLate() {
+	s.lock()
+	defer s.unlock()
+	if err := s.saveForResponse(); err != nil {
+		s.config.Logger.ErrorContext(s.request.Context(), "session not saved after the response",
+			"id", s.use.record.Reference().ID, "error", err)
+	}
+}
+
+// saveForResponse saves if there is something to save. That the session has ended is no failure: its response goes on
+// without a cookie.
+func (s *Session) saveForResponse() error {
+	if s.closed != nil {
+		return s.closed
+	}
+	if s.use == nil {
+		return nil
+	}
+	if s.use.record.IsUnchanged() {
+		s.use.record.Discard() // a Set of what is there already is not made again by a later save
+		return nil
+	}
+	var bound boundContext
+	bound.init(s.request.Context(), s.config.StoreTimeout)
+	defer bound.release()
+	if err := s.save(&bound); err != nil && !errors.Is(err, ErrEnded) {
+		return err
+	}
+	return nil
+}
+
+func (s *Session) writeHeader(h http.Header) {
+	issued, revoked := s.use.record.Issued(), s.use.record.IsRevoked()
+	switch {
+	case issued != nil:
+		s.config.Cookie.set(h, issued)
+	case revoked:
+		s.config.Cookie.clear(h)
+	case !s.use.loaded:
+		return
+	}
+	s.addVary(h)
+	if issued != nil || revoked {
+		s.setCacheControl(h, "no-store")
+	} else if h["Cache-Control"] == nil {
+		s.setCacheControl(h, "private")
+	}
+}
+
+// addVary says that the response depends on the request's cookies.
+func (s *Session) addVary(h http.Header) {
+	if h["Vary"] == nil {
+		s.use.vary = [1]string{"Cookie"} // a list in the Session, not one more allocation
+		h["Vary"] = s.use.vary[:]
+		return
+	}
+	for _, line := range h["Vary"] {
+		fields := strings.FieldsFunc(line, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+		if slices.ContainsFunc(fields, func(f string) bool { return f == "*" || strings.EqualFold(f, "Cookie") }) {
+			return
+		}
+	}
+	h.Add("Vary", "Cookie")
+}
+
+func (s *Session) setCacheControl(h http.Header, value string) {
+	s.use.cache = [1]string{value}
+	h["Cache-Control"] = s.use.cache[:]
+}
