@@ -37,8 +37,9 @@ type Config struct {
 	// StoreTimeout bounds one load, and one save with all its retries. It is at least a millisecond; 0 means 3 seconds.
 	StoreTimeout time.Duration
 
-	// OnError answers a request whose session could not be saved, in place of its handler, whose response is dropped. The
-	// headers are as they were before the handler, and Cache-Control: no-store. Nil means to log err and to answer 503.
+	// OnError answers a request whose session could not be saved, in place of its handler, whose response is dropped; or not
+	// be loaded, where [Manager.HandlerFunc] does it. The headers are as they were before the handler, and Cache-Control:
+	// no-store. Nil means to log err and to answer 503.
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger gets what no request can answer for: stored values that are no sessions, and saves that failed after the
@@ -81,7 +82,11 @@ func (c Config) withDefaults() Config {
 
 func logAndAnswer(logger *slog.Logger) func(http.ResponseWriter, *http.Request, error) {
 	return func(w http.ResponseWriter, r *http.Request, err error) {
-		logger.ErrorContext(r.Context(), "session not saved", "error", err)
+		level := slog.LevelError
+		if r.Context().Err() != nil {
+			level = slog.LevelInfo // the client has most likely hung up
+		}
+		logger.Log(r.Context(), level, "session unavailable", "error", err)
 		http.Error(w, "session unavailable", http.StatusServiceUnavailable)
 	}
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -109,15 +110,18 @@ func (c Cookie) validateAttributes() error {
 	return errors.Join(errs...)
 }
 
-// validatePrefix compares without regard to case, as browsers do: RFC 6265bis, section 5.7.
+const hostPrefix = "__host-"
+
+// isPrefixed compares without regard to case, as browsers do: RFC 6265bis, section 5.7.
+func isPrefixed(name, prefix string) bool { return strings.HasPrefix(strings.ToLower(name), prefix) }
+
 func (c Cookie) validatePrefix() error {
-	name := strings.ToLower(c.Name)
 	switch {
-	case strings.HasPrefix(name, "__host-"):
+	case isPrefixed(c.Name, hostPrefix):
 		if err := c.hostRules(); err != nil {
 			return fmt.Errorf("session: Config.Cookie.Name %q: %w", c.Name, err)
 		}
-	case strings.HasPrefix(name, "__secure-"), strings.HasPrefix(name, "__http-"):
+	case isPrefixed(c.Name, "__secure-"), isPrefixed(c.Name, "__http-"):
 		if c.InsecureHTTP {
 			return fmt.Errorf("session: Config.Cookie.Name %q: its prefix forbids InsecureHTTP", c.Name)
 		}
@@ -161,6 +165,49 @@ func (c Cookie) clear(h http.Header) {
 	cookie.MaxAge = -1
 	cookie.Expires = time.Unix(0, 0)
 	c.replace(h, cookie)
+}
+
+// clearTwins tells the browser of a request to host to drop the cookies of the same name that c does not replace: those of
+// one host where c is shared by the hosts of a Domain, and those of a Domain where c is of one host.
+func (c Cookie) clearTwins(h http.Header, host string) {
+	twin := c.attributes()
+	twin.MaxAge = -1
+	twin.Expires = time.Unix(0, 0)
+	if c.Domain != "" {
+		twin.Domain = ""
+		h.Add("Set-Cookie", twin.String())
+		return
+	}
+	if isPrefixed(c.Name, hostPrefix) {
+		return // with a Domain, browsers refuse a cookie of this name
+	}
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	for domain := host; strings.Contains(domain, ".") && net.ParseIP(host) == nil; _, domain, _ = strings.Cut(domain, ".") {
+		twin.Domain = domain
+		h.Add("Set-Cookie", twin.String())
+	}
+}
+
+// isWithheld reports whether the browser has kept the cookie back because the request was made by another site, as far as
+// Fetch Metadata tell. Browsers send a Lax cookie with another site's request only if that navigates the whole page by a safe
+// method, and a Strict one never: RFC 6265bis, section 5.8.3.
+func (c Cookie) isWithheld(r *http.Request) bool {
+	if r.Header.Get("Sec-Fetch-Site") != "cross-site" || c.SameSite == http.SameSiteNoneMode || len(r.CookiesNamed(c.Name)) > 0 {
+		return false
+	}
+	return c.SameSite == http.SameSiteStrictMode || !isSafe(r.Method) || !isNavigation(r.Header)
+}
+
+// isSafe is RFC 9110, section 9.2.1.
+func isSafe(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions || method == http.MethodTrace
+}
+
+// isNavigation reports whether a request leads the whole page somewhere else, not a frame in it.
+func isNavigation(h http.Header) bool {
+	return h.Get("Sec-Fetch-Mode") == "navigate" && h.Get("Sec-Fetch-Dest") == "document"
 }
 
 func (c Cookie) attributes() *http.Cookie {

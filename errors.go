@@ -21,5 +21,11 @@ var (
 	// the first byte of the response.
 	ErrHeaderSent = errors.New("session: the headers have left, and the change needs a cookie")
 
+	// ErrCrossSite says that the request was made by another site, and that the browser has therefore kept the session's
+	// cookie back: a session that began here would replace the user's own, or be one that the other site has planted
+	// (login CSRF). Answer with a redirect to a page of this site, where the cookie arrives; or see [Session.AllowCrossSite].
+	ErrCrossSite = errors.New("session: not begun for a request of another site, from which the browser keeps the cookie back; " +
+		"redirect to a page of your own, or see Session.AllowCrossSite")
+
 	errReturned = errors.New("session: the handler has returned, and its session with it")
 )

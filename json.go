@@ -2,9 +2,14 @@ package session
 
 import (
 	"bytes"
+	"encoding"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"reflect"
+	"slices"
 	"strconv"
+	"sync"
 	"unicode/utf8"
 
 	"github.com/sessionkv/session/internal/object"
@@ -15,6 +20,9 @@ var errNested = errors.New("session: the value is nested too deeply for a sessio
 // encode is json.Marshal, but leaves <, > and & as they are, for people who read the value in the store. What no session can
 // hold is ErrTooLarge.
 func encode(value any) ([]byte, error) {
+	if t := reflect.TypeOf(value); t != nil && losesAll(t) {
+		return nil, fmt.Errorf("a %v has no exported fields, so that JSON would lose all of it; export some, or give it a MarshalJSON", t)
+	}
 	raw, err := json.Marshal(value)
 	switch {
 	case err != nil:
@@ -33,6 +41,69 @@ func encode(value any) ([]byte, error) {
 		return nil, err
 	}
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
+}
+
+// losesAll reports whether encoding/json leaves out everything that a value of type t can hold: it is, points to, or is a list
+// or map of structs whose fields are all unexported or left out by their tags, and do not encode themselves.
+func losesAll(t reflect.Type) bool {
+	if t.Kind() < reflect.Array || t.Kind() == reflect.String {
+		return false // the usual case, without a look into the cache
+	}
+	if known, ok := lossy.Load(t); ok {
+		return known.(bool)
+	}
+	loses := lossIn(t, false, nil)
+	lossy.Store(t, loses)
+	return loses
+}
+
+// lossy has the answers of losesAll, by type.
+var lossy sync.Map
+
+var (
+	jsonMarshaler = reflect.TypeFor[json.Marshaler]()
+	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
+)
+
+// lossIn is losesAll for a value that can be pointed to if addressable: then encoding/json also calls the methods of the
+// pointer. around are the types that t is in.
+func lossIn(t reflect.Type, addressable bool, around []reflect.Type) bool {
+	encodesItself := t.Implements(jsonMarshaler) || t.Implements(textMarshaler)
+	if p := reflect.PointerTo(t); addressable {
+		encodesItself = encodesItself || p.Implements(jsonMarshaler) || p.Implements(textMarshaler)
+	}
+	if encodesItself || slices.Contains(around, t) {
+		return false
+	}
+	around = append(around, t)
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice:
+		return lossIn(t.Elem(), true, around)
+	case reflect.Array:
+		return lossIn(t.Elem(), addressable, around)
+	case reflect.Map:
+		return lossIn(t.Elem(), false, around)
+	case reflect.Struct:
+		for i := range t.NumField() {
+			if field := t.Field(i); isEncoded(field) && !lossIn(field.Type, addressable, around) {
+				return false
+			}
+		}
+		return t.NumField() > 0
+	}
+	return false
+}
+
+// isEncoded reports whether encoding/json looks at a field.
+func isEncoded(field reflect.StructField) bool {
+	if field.Tag.Get("json") == "-" {
+		return false
+	}
+	embedded := field.Type
+	if embedded.Kind() == reflect.Pointer {
+		embedded = embedded.Elem()
+	}
+	return field.IsExported() || field.Anonymous && embedded.Kind() == reflect.Struct
 }
 
 // decode is json.Unmarshal to a T, and the zero T with an error.

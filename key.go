@@ -1,6 +1,9 @@
 package session
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+)
 
 // A Key is the name of a value in a session, and the value's type:
 //
@@ -9,16 +12,30 @@ import "fmt"
 // A T is encoded and decoded by [encoding/json].
 type Key[T any] string
 
-// Get returns the value of the key. It is false, with the zero T, if there is none or if it is not a T; [Session.Decode]
-// tells which.
+// Get returns the value of the key. It is false, with the zero T, if there is none, or if what is stored is not a T; the
+// latter is logged, once for a request and key.
 func (k Key[T]) Get(s *Session) (T, bool) {
-	raw, ok := s.get(string(k))
-	if !ok {
-		var zero T
-		return zero, false
+	value, _, ok := k.find(s)
+	return value, ok
+}
+
+// find is Get that also tells whether there is a value of any type.
+func (k Key[T]) find(s *Session) (value T, present, ok bool) {
+	raw, present := s.get(string(k))
+	if !present {
+		return value, false, false
 	}
 	value, err := decode[T](raw)
-	return value, err == nil
+	if err != nil {
+		s.logMistyped(string(k), fmt.Sprintf("%T", value))
+	}
+	return value, true, err == nil
+}
+
+// Has reports whether there is a value of the key, of any type.
+func (k Key[T]) Has(s *Session) bool {
+	_, ok := s.get(string(k))
+	return ok
 }
 
 // Set stores value; see [Session.Set] for the errors.
@@ -36,7 +53,7 @@ func (k Key[T]) Update(s *Session, fn func(T) T) error {
 		if ok {
 			var err error
 			if value, err = decode[T](raw); err != nil {
-				return nil, fmt.Errorf("session: the value of key %q is not a %T", string(k), value) // err may quote it
+				return nil, k.mismatch()
 			}
 		}
 		raw, err := encode(fn(value))
@@ -47,12 +64,43 @@ func (k Key[T]) Update(s *Session, fn func(T) T) error {
 	})
 }
 
-// Pop returns the value of the key as Get does, and deletes it: for messages that are shown once. Two requests at the same
-// time may both get it.
+// Pop returns the value of the key as Get does, and deletes it if it is a T: for messages that are shown once. Two requests at
+// the same time may both get it; see Take.
 func (k Key[T]) Pop(s *Session) (T, bool) {
 	value, ok := k.Get(s)
-	k.Delete(s)
+	if ok {
+		k.Delete(s)
+	}
 	return value, ok
+}
+
+// Take removes the value of the key from the store and returns it: for what may be used once, as the state of an OAuth
+// sign-in or a nonce. Of simultaneous callers, on all nodes, at most one gets it. It saves the session now, with all changes
+// of the request, and takes as long as [Session.Save] does.
+//
+// It returns ErrNoKey, wrapped, if there is no value or another caller has it; an error if what is stored is not a T, which
+// then stays; and the errors of Save. After an error that leaves it unknown whether the value was removed, nobody gets it.
+func (k Key[T]) Take(ctx context.Context, s *Session) (T, error) {
+	var value, none T
+	err := s.take(ctx, string(k), func(raw []byte, ok bool) (err error) {
+		if !ok {
+			return fmt.Errorf("%w: %q", ErrNoKey, string(k))
+		}
+		if value, err = decode[T](raw); err != nil {
+			return k.mismatch()
+		}
+		return nil
+	})
+	if err != nil {
+		return none, err
+	}
+	return value, nil
+}
+
+// mismatch does not wrap what encoding/json says, which may quote the value.
+func (k Key[T]) mismatch() error {
+	var value T
+	return fmt.Errorf("session: the value of key %q is not a %T", string(k), value)
 }
 
 // Delete removes the value of the key.

@@ -59,6 +59,23 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 	})
 }
 
+// HandlerFunc returns a handler that loads the session and calls f with it. If that fails, Config.OnError answers and f is not
+// called. Handler is part of it, so it can be mounted with and without one around it.
+func (m *Manager) HandlerFunc(f func(w http.ResponseWriter, r *http.Request, s *Session)) http.Handler {
+	if f == nil {
+		panic("session: Manager.HandlerFunc needs a function, not nil")
+	}
+	return m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, err := m.Load(r.Context())
+		if err != nil {
+			w.Header().Set("Cache-Control", "no-store")
+			m.config.OnError(w, r, err)
+			return
+		}
+		f(w, r, s)
+	}))
+}
+
 // Load returns the session of the request whose context ctx is, of the innermost Manager. The first call of a request asks
 // the store for the latest value if there is a cookie to ask for, which takes up to StoreTimeout, or until the deadline of
 // ctx; later calls return the same Session and ask nobody. Without a cookie that leads to a living session, the Session is

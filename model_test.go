@@ -312,7 +312,7 @@ func (p pair) step(t *testing.T, random *rand.Rand) {
 		if !errors.Is(got, want) {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
-		text, _ := s.MarshalJSON()
+		text := s.JSON()
 		if got, want := readValues(text).String(), p.model.view().String(); got != want {
 			t.Errorf("after %s the session has %s, want %s", name, got, want)
 		}

@@ -63,6 +63,9 @@ func (s *Session) writeHeader(h http.Header) {
 	case !s.use.loaded:
 		return
 	}
+	if s.use.twins && (issued != nil || revoked) {
+		s.config.Cookie.clearTwins(h, s.request.Host)
+	}
 	s.addVary(h)
 	if issued != nil || revoked {
 		s.setCacheControl(h, "no-store")

@@ -122,6 +122,7 @@ func printable(p *play) map[string]any {
 		"session.ErrTooLarge":    session.ErrTooLarge,
 		"session.ErrHeaderSent":  session.ErrHeaderSent,
 		"session.ErrEnded":       session.ErrEnded,
+		"session.ErrCrossSite":   session.ErrCrossSite,
 		"driver.ErrNotFound":     driver.ErrNotFound,
 		"driver.ErrConflict":     driver.ErrConflict,
 		"redisstore.Store":       p.store,
@@ -287,7 +288,12 @@ var surface = map[string]func(p *play){
 	"session.Load":            func(p *play) { s, err := session.Load(p.r.Context()); p.tell(s, err) },
 	"session.Manager.Load":    func(p *play) { s, err := new(session.Manager).Load(p.r.Context()); p.tell(s, err) },
 	"session.Manager.Handler": func(p *play) { defer func() { p.tell(recover()) }(); p.manager.Handler(nil) },
-	"session.Session.ID":      func(p *play) { p.tell(p.s.ID()) },
+	"session.Manager.HandlerFunc": func(p *play) {
+		defer func() { p.tell(recover()) }()
+		p.manager.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { p.tell(s) }).ServeHTTP(httptest.NewRecorder(), p.r)
+		p.manager.HandlerFunc(nil)
+	},
+	"session.Session.ID": func(p *play) { p.tell(p.s.ID()) },
 	"session.Session.Deadline": func(p *play) {
 		p.tell(p.s.Deadline())
 	},
@@ -300,15 +306,16 @@ var surface = map[string]func(p *play){
 		var list []struct{ X int }
 		p.tell(p.s.Decode("user", &n), p.s.Decode("user", &list), p.s.Decode("none", &n), p.s.Decode("user", nil))
 	},
-	"session.Session.Delete":      func(p *play) { p.s.Delete("user", "_x") },
-	"session.Session.Clear":       func(p *play) { p.s.Clear() },
-	"session.Session.Keys":        func(p *play) { p.tell(p.s.Keys()) },
-	"session.Session.MarshalJSON": func(p *play) { _, err := p.s.MarshalJSON(); p.tell(err) },
-	"session.Session.Renew":       func(p *play) { p.tell(p.s.Renew()) },
-	"session.Session.Destroy":     func(p *play) { p.s.Destroy(); p.tell(p.s.Set("n", secretValue)) },
-	"session.Session.LogValue":    func(p *play) { p.tell(p.s.LogValue()) },
-	"session.Session.String":      func(p *play) { p.tell(p.s.String()) },
-	"session.Session.Format":      func(p *play) { p.tell(p.s) },
+	"session.Session.Delete":         func(p *play) { p.s.Delete("user", "_x") },
+	"session.Session.Clear":          func(p *play) { p.s.Clear() },
+	"session.Session.Keys":           func(p *play) { p.tell(p.s.Keys()) },
+	"session.Session.JSON":           func(p *play) { p.tell(len(p.s.JSON())) },
+	"session.Session.Renew":          func(p *play) { p.tell(p.s.Renew()) },
+	"session.Session.Destroy":        func(p *play) { p.s.Destroy(); p.tell(p.s.Set("n", secretValue)) },
+	"session.Session.LogValue":       func(p *play) { p.tell(p.s.LogValue()) },
+	"session.Session.Format":         func(p *play) { p.tell(p.s) },
+	"session.Session.Discard":        func(p *play) { p.s.Discard() },
+	"session.Session.AllowCrossSite": func(p *play) { p.s.AllowCrossSite() },
 	"session.Session.Save": func(p *play) {
 		p.tell(p.s.Set("n", secretValue), p.s.Save(p.r.Context()), p.s.Set("n", 1), p.s.Save(p.r.Context()), p.s.Save(p.r.Context()))
 	},
@@ -316,6 +323,14 @@ var surface = map[string]func(p *play){
 	"session.Key.Set": func(p *play) { p.tell(session.Key[chan int]("user").Set(p.s, nil), user.Set(p.s, secretValue)) },
 	"session.Key.Update": func(p *play) {
 		p.tell(visits.Update(p.s, func(n int) int { return n + 1 }), session.Key[int]("user").Update(p.s, func(n int) int { return n }))
+	},
+	"session.Key.Has": func(p *play) { p.tell(user.Has(p.s)) },
+	"session.Key.Take": func(p *play) {
+		p.tell(user.Set(p.s, secretValue))
+		_, mismatch := session.Key[int]("user").Take(p.r.Context(), p.s)
+		_, missing := session.Key[int]("missing").Take(p.r.Context(), p.s)
+		_, err := user.Take(p.r.Context(), p.s)
+		p.tell(mismatch, missing, err)
 	},
 	"session.Key.Pop":    func(p *play) { _, ok := user.Pop(p.s); p.tell(ok) },
 	"session.Key.Delete": func(p *play) { user.Delete(p.s) },
@@ -427,7 +442,7 @@ func TestNothingSaysAToken(t *testing.T) {
 				findSecrets(t, name+", told", p.told.String(), append(tokens, secretValue)...)
 				findSecrets(t, name+", logged", output.String(), append(tokens, secretValue)...)
 				findSecrets(t, name+", answered", w.Body.String(), append(tokens, secretValue)...)
-				if strings.Contains(output.String(), "session not saved") {
+				if strings.Contains(output.String(), "session unavailable") {
 					loggedErrors++
 				}
 			}
@@ -636,7 +651,7 @@ func TestRedisstoreShowsNoPassword(t *testing.T) {
 				}
 				findSecrets(t, "told", p.told.String(), password, escaped)
 				findSecrets(t, "logged", output.String(), password, escaped)
-				if test.fails && !strings.Contains(output.String(), "session not saved") {
+				if test.fails && !strings.Contains(output.String(), "session unavailable") {
 					t.Errorf("log: %s", output.String())
 				}
 			})

@@ -37,21 +37,24 @@ type Session struct {
 
 	// mu guards the rest. It is held while the store is called, and the Logger by the record, but with contexts that do not
 	// lead to this Session; and while a function given to Update runs, which lock looks for.
-	mu     sync.Mutex
-	use    *use  // nil until the handler first asks for its session
-	sent   bool  // the headers have left
-	closed error // why nothing can be changed any more
-	barred error // why nothing can be set any more, unless by Destroy first
+	mu        sync.Mutex
+	use       *use  // nil until the handler first asks for its session
+	sent      bool  // the headers have left
+	crossSite bool  // AllowCrossSite was called
+	closed    error // why nothing can be changed any more
+	barred    error // why the stored session cannot be set any more
 }
 
 // use is what a request that uses its session needs, in one allocation.
 type use struct {
-	loaded  bool
-	loadErr error
-	record  record.Record
-	bound   boundContext // of the load
-	vary    [1]string    // in the response's header, as is cache
-	cache   [1]string
+	loaded   bool
+	loadErr  error
+	record   record.Record
+	twins    bool         // the request has cookies of several living sessions
+	bound    boundContext // of the load
+	vary     [1]string    // in the response's header, as is cache
+	cache    [1]string
+	mistyped map[string]bool // the keys whose value was found to be of another type than asked for
 }
 
 // lock waits for its turn. In a function given to Update, which runs under the lock, it would wait for ever.
@@ -100,7 +103,9 @@ func (s *Session) find(ctx context.Context) error {
 	bound.init(ctx, s.config.StoreTimeout)
 	bound.obey(ctx)
 	defer bound.release()
-	return s.use.record.Find(bound, refs)
+	err := s.use.record.Find(bound, refs)
+	s.use.twins = s.use.record.HasRivals()
+	return err
 }
 
 // ID names the session in the store, in logs and to those who manage sessions. It is "" until the session was first saved,
@@ -120,8 +125,9 @@ func (s *Session) reference() token.Reference {
 }
 
 // Set stores value under key, encoded as JSON at once: later changes of value do not reach the session. Nothing is
-// changed if it returns an error: value cannot be encoded, key is reserved or not UTF-8, ErrTooLarge, ErrHeaderSent if this
-// would begin a session, ErrEnded if the session has ended, or that the handler has returned.
+// changed if it returns an error: value cannot be encoded or would lose everything, key is reserved or not UTF-8, ErrTooLarge,
+// ErrHeaderSent or ErrCrossSite if this would begin a session, ErrEnded if the session has ended, or that the handler has
+// returned.
 func (s *Session) Set(key string, value any) error {
 	raw, err := encode(value)
 	if err != nil {
@@ -205,19 +211,20 @@ func (s *Session) Keys() []string {
 	return keys
 }
 
-// MarshalJSON returns the session's values as a JSON object, {} if there are none.
-func (s *Session) MarshalJSON() ([]byte, error) {
+// JSON returns the session's values as a JSON object, {} if there are none. The package encoding/json does not: a Session that
+// is logged inside of something else shows none of its values.
+func (s *Session) JSON() []byte {
 	s.lock()
 	defer s.unlock()
 	visible := s.use.record.Visible()
-	return visible.AppendTo(nil), nil
+	return visible.AppendTo(nil)
 }
 
 // Renew gives the session a new token, ID and Lifetime, and keeps its values. The old ones end when this is saved. Call it
 // at every change of privilege, above all when somebody signs in: OWASP ASVS 5.0, 7.2.4. It does nothing if there is no
 // session.
 //
-// It returns ErrHeaderSent, ErrEnded if the session has ended, or that the handler has returned. After ErrHeaderSent the
+// It returns ErrHeaderSent, ErrCrossSite, ErrEnded if the session has ended, or that the handler has returned. After ErrHeaderSent the
 // request can set nothing any more: what belongs to the new privilege must not go to the old token.
 //
 // If the client has hung up by the time of the save, the save fails and the session stays as it was: nobody would get the
@@ -227,6 +234,9 @@ func (s *Session) Renew() error {
 	defer s.unlock()
 	if err := s.changeable(); err != nil {
 		return err
+	}
+	if !s.use.record.IsStored() {
+		return s.beginnable()
 	}
 	if s.barred == nil && s.sent {
 		s.barred = ErrHeaderSent
@@ -248,7 +258,24 @@ func (s *Session) Destroy() {
 		return
 	}
 	s.use.record.Destroy()
-	s.barred = nil
+}
+
+// Discard drops what this request has changed and not yet saved, Renew and Destroy too: for code that recovers from a panic
+// in a handler, or that answers with an error after half of the changes. What [Session.Save] has saved stays.
+func (s *Session) Discard() {
+	s.lock()
+	defer s.unlock()
+	if s.closed == nil {
+		s.use.record.Discard()
+	}
+}
+
+// AllowCrossSite lets this request begin a session although another site has sent it; see [ErrCrossSite]. Call it only where
+// the request was checked to answer one that this user agent has made, as by InResponseTo of SAML or the state of OAuth.
+func (s *Session) AllowCrossSite() {
+	s.lock()
+	defer s.unlock()
+	s.crossSite = true
 }
 
 // Save saves the session now, where the end of the handler is too late: in a stream, or on a WebSocket. It takes up to
@@ -283,14 +310,43 @@ func (s *Session) save(ctx context.Context) error {
 	return s.use.record.Save(ctx, s.request.Context().Err())
 }
 
+// take removes the value of a key at once. taken gets the value that this call alone has removed, and may refuse it.
+func (s *Session) take(ctx context.Context, key string, taken func(raw []byte, ok bool) error) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("session: not saved: %w", err)
+	}
+	s.lock()
+	defer s.unlock()
+	if err := s.changeable(); err != nil {
+		return err
+	}
+	var bound boundContext
+	bound.init(ctx, s.config.StoreTimeout)
+	bound.obey(ctx)
+	defer bound.release()
+	return s.use.record.Take(&bound, key, s.request.Context().Err(), taken)
+}
+
 // LogValue returns the ID alone, so that neither values nor a token reach a log by accident.
 func (s *Session) LogValue() slog.Value { return slog.StringValue(s.ID()) }
 
-// String returns the ID, for the same reason as LogValue.
-func (s *Session) String() string { return s.ID() }
-
 // Format prints the ID for every verb of package fmt.
 func (s *Session) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.ID())) }
+
+// logMistyped says, once for each key, that its value is of another type than asked for.
+func (s *Session) logMistyped(key, want string) {
+	s.lock()
+	defer s.unlock()
+	if s.use.mistyped[key] {
+		return
+	}
+	if s.use.mistyped == nil {
+		s.use.mistyped = make(map[string]bool)
+	}
+	s.use.mistyped[key] = true
+	s.config.Logger.WarnContext(s.request.Context(), "session value is of another type than asked for, and passed over",
+		"key", key, "type", want, "id", s.use.record.Reference().ID)
+}
 
 // settable returns why key cannot be set, or nil.
 func (s *Session) settable(key string) error {
@@ -303,10 +359,21 @@ func (s *Session) settable(key string) error {
 	if err := s.changeable(); err != nil {
 		return err
 	}
-	if s.barred == nil && s.sent && !s.use.record.IsStored() {
-		return ErrHeaderSent
+	if !s.use.record.IsStored() {
+		return s.beginnable()
 	}
 	return s.barred
+}
+
+// beginnable returns why no session can begin, or nil.
+func (s *Session) beginnable() error {
+	switch {
+	case s.sent:
+		return ErrHeaderSent
+	case !s.crossSite && s.config.Cookie.isWithheld(s.request):
+		return ErrCrossSite
+	}
+	return nil
 }
 
 // changeable returns why no change can be saved any more, or nil.

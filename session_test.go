@@ -62,7 +62,7 @@ func values(t *testing.T, manager *session.Manager, cookies []*http.Cookie) stri
 	t.Helper()
 	var text []byte
 	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
-		text, _ = s.MarshalJSON()
+		text = s.JSON()
 	})
 	return string(text)
 }

@@ -49,14 +49,9 @@ func (d *demo) get(w http.ResponseWriter, r *http.Request) {
 		d.unavailable(w, r, err)
 		return
 	}
-	values, err := s.MarshalJSON()
-	if err != nil {
-		d.unavailable(w, r, err)
-		return
-	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
-	_, _ = w.Write(append(values, '\n'))
+	_, _ = w.Write(append(s.JSON(), '\n'))
 }
 
 func (d *demo) del(w http.ResponseWriter, r *http.Request) {

@@ -84,9 +84,7 @@ func (d *demo) page(w http.ResponseWriter, r *http.Request) {
 
 func (d *demo) view(s *session.Session) view {
 	var indented bytes.Buffer
-	if values, err := s.MarshalJSON(); err != nil || json.Indent(&indented, values, "", "  ") != nil {
-		indented.WriteString("not JSON") // a Session is always JSON
-	}
+	_ = json.Indent(&indented, s.JSON(), "", "  ") // a Session is always JSON
 	return view{
 		ID:       s.ID(),
 		Key:      "session:" + s.ID(), // the default prefix of redisstore

@@ -36,7 +36,11 @@ func (c *change) do(members *object.Object) error {
 		if err != nil {
 			return err
 		}
-		members.Set(c.key, raw)
+		if raw == nil {
+			members.Delete(c.key)
+		} else {
+			members.Set(c.key, raw)
+		}
 	case deleting:
 		members.Delete(c.key)
 	case clearing:
@@ -133,4 +137,15 @@ func (c *changes) dropSent() {
 	c.sent = 0
 }
 
+// dropLast forgets the latest change. It is false if that is in a save of unknown outcome, or if there is none.
+func (c *changes) dropLast() bool {
+	if len(c.list) == c.sent {
+		return false
+	}
+	c.list = c.list[:len(c.list)-1]
+	return true
+}
+
 func (c *changes) drop() { *c = changes{} }
+
+func (c *changes) areNone() bool { return len(c.list) == 0 }

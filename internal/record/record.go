@@ -20,41 +20,49 @@ var ErrEnded = errors.New("session: ended")
 type Record struct {
 	keeper *Keeper
 
-	ref     token.Reference // of the session, also when it has ended; zero until it is stored
-	stored  value.Value     // what the store has
-	members object.Object   // what is stored, with the changes
-	changes changes         // since the last save
-	unsure  *value.Value    // what a save of unknown outcome has sent
+	state
+	members object.Object // what is stored, with the changes
+	changes changes       // since the last save
 
-	renewing bool   // the next save gives the session a new token
-	doomed   string // ID of the session that the next save deletes
-	ended    bool   // a save found that the session is no more
+	renewing  bool     // the next save gives the session a new token
+	destroyed *state   // what Destroy was called on, until it is deleted
+	rivals    []string // IDs of living sessions whose tokens came together, so that none of them is used
+	revoked   bool     // the client's token leads nowhere any more, by what this request did
+}
 
-	issued  *token.Token // for the client
-	revoked bool         // the client's token leads nowhere any more, by what this request did
+// state is which session it is, and how it stands with the store.
+type state struct {
+	ref    token.Reference // also of a session that has ended; zero until it is stored
+	stored value.Value     // what the store has
+	unsure *value.Value    // what a save of unknown outcome has sent
+	ended  bool            // a save found that the session is no more
+	issued *token.Token    // for the client
 }
 
 // Init makes r an empty session of k's store.
 func (r *Record) Init(k *Keeper) { *r = Record{keeper: k} }
 
-// Find looks up what refs refer to. If two of them lead to living sessions, one may be an attacker's, so neither is used.
-// After an error r is empty.
+// Find looks up what refs refer to. If several of them lead to living sessions, one may be an attacker's, so none is used, and
+// the session that begins next ends them. After an error r is empty.
 func (r *Record) Find(ctx context.Context, refs []token.Reference) error {
 	for _, ref := range refs {
 		found, err := r.keeper.load(ctx, ref)
 		switch {
 		case errors.Is(err, driver.ErrNotFound):
 		case err != nil:
-			r.forget()
+			r.Init(r.keeper)
 			return err
 		case r.stored.Exists():
-			r.keeper.Logger.WarnContext(ctx, "cookies of two living sessions, neither is used", "id", r.ref.ID, "other", ref.ID)
-			r.forget()
-			return nil
+			r.rivals = append(r.rivals, ref.ID)
 		default:
 			r.ref = ref
 			r.saved(found)
 		}
+	}
+	if len(r.rivals) > 0 {
+		r.rivals = append([]string{r.ref.ID}, r.rivals...)
+		r.keeper.Logger.WarnContext(ctx, "cookies of several living sessions, none is used", "ids", r.rivals)
+		r.forget()
 	}
 	return nil
 }
@@ -68,6 +76,9 @@ func (r *Record) IsStored() bool { return r.stored.Exists() }
 
 // HasEnded reports whether a save found that the session is no more.
 func (r *Record) HasEnded() bool { return r.ended }
+
+// HasRivals reports whether Find came upon several living sessions.
+func (r *Record) HasRivals() bool { return len(r.rivals) > 0 }
 
 // Issued returns the token that the client has to be given, or nil.
 func (r *Record) Issued() *token.Token { return r.issued }
@@ -86,7 +97,7 @@ func (r *Record) Set(key string, raw []byte) error {
 	return r.change(change{kind: setting, key: key, raw: raw})
 }
 
-// Update replaces the value of a key by what update makes of it, and again when a save meets a newer value.
+// Update replaces the value of a key by what update makes of it, and again when a save meets a newer value. Nil removes it.
 func (r *Record) Update(key string, update func(raw []byte, ok bool) ([]byte, error)) error {
 	return r.change(change{kind: updating, key: key, update: update})
 }
@@ -121,11 +132,20 @@ func (r *Record) Renew() { r.renewing = r.stored.Exists() }
 
 // Destroy lets the next save delete the session. What is set afterwards begins a new one.
 func (r *Record) Destroy() {
-	if r.stored.Exists() {
-		r.doomed = r.ref.ID
+	if r.destroyed == nil && (r.stored.Exists() || r.ended || r.HasRivals()) {
+		before := r.state
+		r.destroyed = &before
 	}
 	r.forget()
-	r.ended = false
+}
+
+// Discard drops what was changed since the last save.
+func (r *Record) Discard() {
+	if r.destroyed != nil {
+		r.state, r.destroyed = *r.destroyed, nil
+	}
+	r.members, r.unsure, r.renewing = r.stored.Members, nil, false
+	r.changes.drop()
 }
 
 // Free gives back memory. What is stored is not known any more; the members can still be read.
@@ -133,22 +153,18 @@ func (r *Record) Free() { r.stored.Free() }
 
 // forget makes r an empty session that is not stored.
 func (r *Record) forget() {
-	r.ref, r.stored, r.members, r.unsure = token.Reference{}, value.Value{}, object.Object{}, nil
-	r.changes.drop()
-	r.renewing, r.issued = false, nil
-}
-
-// Discard drops what was changed and not saved.
-func (r *Record) Discard() {
-	r.members, r.renewing = r.stored.Members, false
+	r.state, r.members, r.renewing = state{}, object.Object{}, false
 	r.changes.drop()
 }
 
-// end drops everything, for the session is no more. The reference stays, for logs.
-func (r *Record) end() error {
-	ref := r.ref
+// end drops everything, for the session is no more. The ID stays, for logs.
+func (r *Record) end(ctx context.Context) error {
+	id := r.ref.ID
+	if !r.changes.areNone() {
+		r.keeper.Logger.InfoContext(ctx, "session changes dropped, for it has ended", "id", id)
+	}
 	r.forget()
-	r.ref.ID, r.ended = ref.ID, true
+	r.ref.ID, r.ended = id, true
 	return ErrEnded
 }
 

@@ -14,7 +14,7 @@ import (
 
 // IsUnchanged reports whether a save would send nothing.
 func (r *Record) IsUnchanged() bool {
-	return !r.renewing && r.doomed == "" && r.unsure == nil && object.Equal(r.stored.Members, r.members)
+	return !r.renewing && r.destroyed == nil && r.unsure == nil && object.Equal(r.stored.Members, r.members)
 }
 
 // Save brings the store up to what the request did to its session. It returns ErrEnded if the session is no more; its changes
@@ -24,7 +24,7 @@ func (r *Record) IsUnchanged() bool {
 // renewed: nobody could use it, and the old token would lead nowhere. The changes are dropped, for they may belong to a new
 // privilege, and must not go to the old token.
 func (r *Record) Save(ctx context.Context, gone error) error {
-	if err := r.deleteDoomed(ctx); err != nil {
+	if err := r.deleteDestroyed(ctx); err != nil {
 		return err
 	}
 	if err := r.repeatUnsure(ctx); err != nil {
@@ -50,11 +50,25 @@ func (r *Record) needsToken() bool {
 
 func isEmpty(members object.Object) bool { return object.Equal(members, object.Object{}) }
 
+// Take removes the value of a key and saves. Of several requests that do so at once, taken is called last by the one that
+// succeeds, with the value that this one alone has removed. It returns an error of taken as it is; then the value stays.
+func (r *Record) Take(ctx context.Context, key string, gone error, taken func(raw []byte, ok bool) error) error {
+	err := r.Update(key, func(raw []byte, ok bool) ([]byte, error) { return nil, taken(raw, ok) })
+	if err != nil {
+		return err
+	}
+	err = r.Save(ctx, gone)
+	if err == nil || !r.changes.dropLast() {
+		return err
+	}
+	return errors.Join(err, r.rebase(r.stored))
+}
+
 // Touch loads the session anew.
 func (r *Record) Touch(ctx context.Context) error {
 	found, err := r.keeper.load(ctx, r.ref)
 	if errors.Is(err, driver.ErrNotFound) {
-		return r.end()
+		return r.end(ctx)
 	}
 	if err != nil {
 		return err
@@ -63,19 +77,42 @@ func (r *Record) Touch(ctx context.Context) error {
 	return nil
 }
 
-// deleteDoomed deletes the session that Destroy was called on. If it is gone already, the client's token is left alone: it
+// deleteDestroyed deletes the session that Destroy was called on. If it is gone already, the client's token is left alone: it
 // may by now be that of a new session.
-func (r *Record) deleteDoomed(ctx context.Context) error {
-	if r.doomed == "" {
+func (r *Record) deleteDestroyed(ctx context.Context) error {
+	if r.destroyed == nil {
 		return nil
 	}
-	_, err := r.keeper.end(ctx, r.doomed)
-	if err != nil && !errors.Is(err, driver.ErrNotFound) {
+	if r.destroyed.stored.Exists() {
+		if err := r.revoke(ctx, r.destroyed.ref.ID); err != nil {
+			return err
+		}
+	}
+	if err := r.endRivals(ctx); err != nil {
 		return err
 	}
-	r.revoked = r.revoked || err == nil
-	r.doomed = ""
+	r.destroyed = nil
 	return nil
+}
+
+// endRivals deletes the sessions that Find could not choose from.
+func (r *Record) endRivals(ctx context.Context) error {
+	for ; len(r.rivals) > 0; r.rivals = r.rivals[1:] {
+		if err := r.revoke(ctx, r.rivals[0]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// revoke deletes a session that the client has a token of.
+func (r *Record) revoke(ctx context.Context, id string) error {
+	_, err := r.keeper.end(ctx, id)
+	if errors.Is(err, driver.ErrNotFound) {
+		return nil
+	}
+	r.revoked = r.revoked || err == nil
+	return err
 }
 
 // repeatUnsure finds out about a save that failed earlier, by repeating it as it was.
@@ -106,6 +143,9 @@ func (r *Record) create(ctx context.Context) error {
 	}
 	next, err := r.encode()
 	if err != nil {
+		return err
+	}
+	if err := r.endRivals(ctx); err != nil {
 		return err
 	}
 	fresh := r.keeper.newToken()
@@ -188,7 +228,7 @@ func (r *Record) replace(ctx context.Context, next []byte) (current []byte, err 
 	case err == nil || errors.Is(err, driver.ErrConflict):
 		return current, err
 	case errors.Is(err, driver.ErrNotFound):
-		return nil, r.end()
+		return nil, r.end(ctx)
 	}
 	r.stored.LeaveToOthers() // the store may still be sending it
 	return nil, err
@@ -232,7 +272,7 @@ func (r *Record) renewOnto(ctx context.Context, fresh token.Reference, stored va
 		return value.Value{}, err
 	}
 	if isEmpty(r.members) {
-		return value.Value{}, r.end()
+		return value.Value{}, r.end(ctx)
 	}
 	if merged, err = r.encode(); err != nil {
 		return value.Value{}, err
@@ -240,7 +280,7 @@ func (r *Record) renewOnto(ctx context.Context, fresh token.Reference, stored va
 	_, err = r.keeper.save(ctx, fresh, stored.Bytes, merged.Bytes)
 	switch {
 	case errors.Is(err, driver.ErrNotFound):
-		return value.Value{}, r.end()
+		return value.Value{}, r.end(ctx)
 	case err != nil:
 		return value.Value{}, fmt.Errorf("session: renewed session not merged with its last value: %w", err)
 	}
@@ -251,7 +291,7 @@ func (r *Record) renewOnto(ctx context.Context, fresh token.Reference, stored va
 func (r *Record) rebaseOn(ctx context.Context, text []byte) error {
 	current, err := r.keeper.parse(ctx, r.ref.ID, text)
 	if err != nil {
-		return r.end()
+		return r.end(ctx)
 	}
 	return r.rebase(current)
 }
