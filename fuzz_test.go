@@ -1,33 +1,21 @@
 package session_test
 
 import (
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"net/http/httptest"
-	"regexp"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/google/uuid"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/internal/sessiontest"
 )
-
-var idForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
-
-// liveToken is a token with a deadline in the far future, and the ID that it leads to.
-func liveToken() (token, id string) {
-	token = "AP" + strings.Repeat("A", 40) + "A"
-	return token, uuid.NewHash(sha256.New(), uuid.Nil, []byte(token), 8).String()
-}
 
 // FuzzCookieHeader sends any bytes as cookies to a handler that reads and writes its session. It is never answered with an error, and the
 // store is never asked for anything but a well-formed ID.
 func FuzzCookieHeader(f *testing.F) {
-	token, id := liveToken()
+	token, id := sessiontest.LiveToken()
 	for _, header := range []string{
 		"", "__Host-session=" + token, "__Host-session=" + token + "; __Host-session=junk", "__Host-session=\"" + token + "\"",
 		"__Host-session= " + token, "__Host-session=" + token + "=", "__host-session=" + token, "$Version=1; __Host-session=" + token,
@@ -38,14 +26,14 @@ func FuzzCookieHeader(f *testing.F) {
 		f.Add(header)
 	}
 	f.Fuzz(func(t *testing.T, header string) {
-		store := newMemStore()
-		store.put(id, []byte(`{"n":1}`), time.Hour)
-		manager := newManager(t, session.Config{Store: store})
+		store := sessiontest.NewMemory()
+		store.Put(id, `{"n":1}`)
+		manager := sessiontest.NewManager(t, session.Config{Store: store})
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header["Cookie"] = []string{header}
 		w := httptest.NewRecorder()
 		manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			s := load(t, r)
+			s := sessiontest.Load(t, r)
 			if s.ID() != "" && s.ID() != id {
 				t.Errorf("ID %q", s.ID())
 			}
@@ -56,8 +44,8 @@ func FuzzCookieHeader(f *testing.F) {
 		if w.Code != 200 || len(w.Header()["Set-Cookie"]) > 1 {
 			t.Errorf("status %d, headers %v", w.Code, w.Header())
 		}
-		for id := range store.asked {
-			if !idForm.MatchString(id) {
+		for _, id := range store.Asked() {
+			if !sessiontest.IsID(id) {
 				t.Errorf("the store was asked for %q", id)
 			}
 		}
@@ -73,13 +61,13 @@ func FuzzStoredValue(f *testing.F) {
 	} {
 		f.Add([]byte(value))
 	}
-	token, id := liveToken()
+	token, id := sessiontest.LiveToken()
 	cookie := &http.Cookie{Name: "__Host-session", Value: token}
 	f.Fuzz(func(t *testing.T, value []byte) {
-		store := newMemStore()
-		store.put(id, value, time.Hour)
-		manager := newManager(t, session.Config{Store: store, Logger: new(logs).logger(), MaxBytes: 512 << 20})
-		response := request(t, manager, []*http.Cookie{cookie}, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		store := sessiontest.NewMemory()
+		store.Put(id, string(value))
+		manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: new(sessiontest.Logs).Logger(), MaxBytes: 512 << 20})
+		response := sessiontest.Request(t, manager, []*http.Cookie{cookie}, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if text, err := json.Marshal(s); err != nil || !json.Valid(text) {
 				t.Errorf("MarshalJSON: %s, %v", text, err)
 			}
@@ -94,13 +82,13 @@ func FuzzStoredValue(f *testing.F) {
 		}
 		var before, after map[string]json.RawMessage
 		if json.Unmarshal(value, &before) != nil || before == nil {
-			if got := string(store.entries[id].value); got != string(value) {
+			if got := store.Stored()[id]; got != string(value) {
 				t.Errorf("%q became %q", value, got)
 			}
 			return
 		}
-		if err := json.Unmarshal(store.entries[id].value, &after); err != nil {
-			t.Fatalf("%q became %q: %v", value, store.entries[id].value, err)
+		if err := json.Unmarshal([]byte(store.Stored()[id]), &after); err != nil {
+			t.Fatalf("%q became %q: %v", value, store.Stored()[id], err)
 		}
 		for name, text := range before {
 			if name != "_rev" && name != "new" && string(after[name]) != string(text) {
@@ -108,7 +96,7 @@ func FuzzStoredValue(f *testing.F) {
 			}
 		}
 		if string(after["new"]) != `"value"` {
-			t.Errorf("stored %s", store.entries[id].value)
+			t.Errorf("stored %s", store.Stored()[id])
 		}
 	})
 }
@@ -122,10 +110,10 @@ func FuzzOperations(f *testing.F) {
 	f.Add([]byte("rsowcsSDrs"), "", "\"")
 	f.Add([]byte("wsorcsSD"), "key", "a save after a late Renew")
 	f.Fuzz(func(t *testing.T, operations []byte, key, value string) {
-		store := newMemStore()
-		manager := newManager(t, session.Config{Store: store})
-		cookies, _ := begin(t, manager, map[string]any{"n": 1})
-		response := request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+		store := sessiontest.NewMemory()
+		manager := sessiontest.NewManager(t, session.Config{Store: store})
+		cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+		response := sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 			for i, operation := range operations[:min(len(operations), 100)] {
 				operate(t, manager, cookies, w, r, s, operation, key, value, i)
 			}
@@ -133,9 +121,9 @@ func FuzzOperations(f *testing.F) {
 		if response.StatusCode != 200 || len(response.Header["Set-Cookie"]) > 1 {
 			t.Errorf("status %d, headers %v", response.StatusCode, response.Header)
 		}
-		for id, entry := range store.entries {
-			if !idForm.MatchString(id) || !json.Valid(entry.value) || !strings.HasPrefix(string(entry.value), `{"_rev":"`) {
-				t.Errorf("%q holds %q", id, entry.value)
+		for id, stored := range store.Stored() {
+			if !sessiontest.IsID(id) || !json.Valid([]byte(stored)) || !strings.HasPrefix(stored, `{"_rev":"`) {
+				t.Errorf("%q holds %q", id, stored)
 			}
 		}
 	})
@@ -168,11 +156,11 @@ func operate(t *testing.T, manager *session.Manager, cookies []*http.Cookie, w h
 			t.Errorf("Save: %v", err)
 		}
 	case 'o':
-		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) {
+		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) {
 			_ = other.Set("other", i)
 		})
 	case 'x':
-		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) { other.Destroy() })
+		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) { other.Destroy() })
 	default:
 		_ = s.Decode(key, &value)
 		s.Keys()

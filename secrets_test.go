@@ -31,6 +31,7 @@ import (
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
+	"github.com/sessionkv/session/internal/sessiontest"
 	"github.com/sessionkv/session/redisstore"
 )
 
@@ -158,17 +159,6 @@ type play struct {
 	told    strings.Builder
 }
 
-// A spy keeps the context that it was given.
-type spy struct {
-	driver.Store
-	p *play
-}
-
-func (s spy) Load(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
-	s.p.given = ctx
-	return s.Store.Load(ctx, id, ttl)
-}
-
 func (p *play) tell(values ...any) {
 	for _, v := range values {
 		fmt.Fprintf(&p.told, "%v\n%+v\n%#v\n", v, v, v)
@@ -193,11 +183,11 @@ func TestNoValueShowsAToken(t *testing.T) {
 	}
 	for state, reach := range states {
 		t.Run(state, func(t *testing.T) {
-			b, _ := miniRedis(t)
-			p := &play{config: session.Config{Store: b.store, Logger: new(logs).logger()}, store: b.store}
-			p.config.Store = spy{b.store, p}
-			p.manager = newManager(t, p.config)
-			cookies, _ := begin(t, p.manager, map[string]any{"user": "alice"})
+			b, _ := sessiontest.MiniRedis(t)
+			p := &play{config: session.Config{Store: b.Store, Logger: new(sessiontest.Logs).Logger()}, store: b.Store}
+			p.config.Store = sessiontest.ContextStore{Store: b.Store, Given: func(ctx context.Context) { p.given = ctx }}
+			p.manager = sessiontest.NewManager(t, p.config)
+			cookies, _ := sessiontest.Begin(t, p.manager, map[string]any{"user": "alice"})
 			printed := map[string]string{}
 			see := func(when string) {
 				for name, v := range printable(p) {
@@ -206,7 +196,7 @@ func TestNoValueShowsAToken(t *testing.T) {
 				// A copy, which vet refuses, has no methods. Another verb would print what its pointers lead to.
 				printed["a copied Session "+when] = fmt.Sprintf("%[1]v %+[1]v %#[1]v", reflect.ValueOf(p.s).Elem().Interface())
 			}
-			response := request(t, p.manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+			response := sessiontest.Request(t, p.manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 				p.w, p.r, p.s = w, r, s
 				reach(p)
 				see("in the handler")
@@ -393,12 +383,12 @@ func TestNothingSaysAToken(t *testing.T) {
 		for weather, turn := range weathers {
 			for _, early := range []bool{true, false} {
 				name := fmt.Sprintf("%s, Redis is %s, before Load: %v", function, weather, early)
-				b, mini := miniRedis(t)
-				var output logs
+				b, mini := sessiontest.MiniRedis(t)
+				var output sessiontest.Logs
 				logger := slog.New(slog.NewJSONHandler(&output, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}))
-				p := &play{store: b.store, config: session.Config{Store: b.store, MaxBytes: 10_000, Logger: logger}}
-				p.manager = newManager(t, p.config)
-				cookies, id := begin(t, p.manager, map[string]any{"user": secretValue, "visits": 1})
+				p := &play{store: b.Store, config: session.Config{Store: b.Store, MaxBytes: 10_000, Logger: logger}}
+				p.manager = sessiontest.NewManager(t, p.config)
+				cookies, id := sessiontest.Begin(t, p.manager, map[string]any{"user": secretValue, "visits": 1})
 				if early {
 					turn(mini, id)
 				}
@@ -441,13 +431,13 @@ func TestNothingSaysAToken(t *testing.T) {
 // TestPanicsShowNoToken lets a program panic with every exported value, once in a handler of net/http and once outside of
 // it, where the runtime prints the values itself.
 func TestPanicsShowNoToken(t *testing.T) {
-	b, _ := miniRedis(t)
-	p := &play{config: session.Config{Store: b.store, Logger: new(logs).logger()}, store: b.store}
-	p.manager = newManager(t, p.config)
-	cookies, _ := begin(t, p.manager, map[string]any{"user": "alice"})
+	b, _ := sessiontest.MiniRedis(t)
+	p := &play{config: session.Config{Store: b.Store, Logger: new(sessiontest.Logs).Logger()}, store: b.Store}
+	p.manager = sessiontest.NewManager(t, p.config)
+	cookies, _ := sessiontest.Begin(t, p.manager, map[string]any{"user": "alice"})
 
 	if os.Getenv("SESSION_TEST_PANIC") != "" {
-		request(t, p.manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+		sessiontest.Request(t, p.manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 			_ = s.Renew()
 			w.WriteHeader(200)
 			p.w, p.r, p.s = w, r, s
@@ -473,9 +463,9 @@ func TestPanicsShowNoToken(t *testing.T) {
 	}
 	findSecrets(t, "the runtime", crash.String(), tokens...)
 
-	var logged logs
+	var logged sessiontest.Logs
 	server := httptest.NewUnstartedServer(p.manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		own := &play{w: w, r: r, s: load(t, r), manager: p.manager, config: p.config, store: p.store}
+		own := &play{w: w, r: r, s: sessiontest.Load(t, r), manager: p.manager, config: p.config, store: p.store}
 		panic(printable(own)[r.Header.Get("Panic")])
 	})))
 	server.Config.ErrorLog = log.New(&logged, "", 0)
@@ -500,22 +490,22 @@ func TestPanicsShowNoToken(t *testing.T) {
 // show of the commands, not in its files.
 func TestRedisNeverSeesAToken(t *testing.T) {
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always", "--rdbcompression", "no", "--slowlog-log-slower-than", "0", "--slowlog-max-len", "10000")
-	b := newBackend(t, server.Addr())
+	b := sessiontest.NewBackend(t, server.Addr())
 	lines := monitor(t, server)
 	pool := &redis.Pool{Dial: func() (redis.Conn, error) { return redis.Dial("tcp", server.Addr()) }, MaxIdle: 4}
 	defer pool.Close()
 	var tokens, ids []string
 	for _, options := range []redisstore.Options{{}, {NoScripts: true}} {
-		manager := newManager(t, session.Config{Store: redisstore.New(pool, options), Logger: new(logs).logger()})
-		cookies, id := begin(t, manager, map[string]any{"user": "alice"})
+		manager := sessiontest.NewManager(t, session.Config{Store: redisstore.New(pool, options), Logger: new(sessiontest.Logs).Logger()})
+		cookies, id := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
 		ids, tokens = append(ids, id), append(tokens, cookies[0].Value)
-		for _, name := range slices.Sorted(maps.Keys(slowWorks)) {
-			response := request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+		for _, name := range slices.Sorted(maps.Keys(sessiontest.SlowWorks())) {
+			response := sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 				_ = s.Set("first", name)
 				if name == "writes" { // a conflict
-					request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("other", 1) })
+					sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("other", 1) })
 				}
-				slowWorks[name](w, s)
+				sessiontest.SlowWorks()[name](w, s)
 				_ = s.Save(r.Context())
 			})
 			for _, cookie := range response.Cookies() {
@@ -525,16 +515,16 @@ func TestRedisNeverSeesAToken(t *testing.T) {
 				}
 			}
 		}
-		tokens = append(tokens, forge(time.Now().Add(time.Hour)))
-		values(t, manager, carrying(tokens[len(tokens)-1]))
+		tokens = append(tokens, sessiontest.Forge(time.Now().Add(time.Hour)))
+		sessiontest.Values(t, manager, sessiontest.Carrying(tokens[len(tokens)-1]))
 	}
-	seen := map[string]string{"MONITOR": lines(), "SLOWLOG": fmt.Sprintf("%q", b.do("SLOWLOG", "GET", -1))}
-	for _, key := range b.keys(t) {
-		value, err := redis.String(b.do("GET", key), nil)
+	seen := map[string]string{"MONITOR": lines(), "SLOWLOG": fmt.Sprintf("%q", b.Do("SLOWLOG", "GET", -1))}
+	for _, key := range b.Keys(t) {
+		value, err := redis.String(b.Do("GET", key), nil)
 		seen["key "+key] = fmt.Sprint(key, value, err)
 	}
-	b.do("SAVE")
-	folder, err := redis.Strings(b.do("CONFIG", "GET", "dir"), nil)
+	b.Do("SAVE")
+	folder, err := redis.Strings(b.Do("CONFIG", "GET", "dir"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -607,7 +597,7 @@ func TestRedisstoreShowsNoPassword(t *testing.T) {
 				mini := miniredis.RunT(t)
 				address := mini.Addr()
 				test.server(mini)
-				var output logs
+				var output sessiontest.Logs
 				p := &play{}
 				for _, text := range []string{
 					"redis://" + strings.ReplaceAll(user, " ", "%20") + ":" + escaped + "@" + address,
@@ -629,8 +619,8 @@ func TestRedisstoreShowsNoPassword(t *testing.T) {
 					_, saving := store.Save(t.Context(), "1", nil, []byte("{}"), time.Minute)
 					_, deleting := store.Delete(t.Context(), "1")
 					p.tell(err, loading, saving, deleting)
-					manager := newManager(t, session.Config{Store: store, Logger: output.logger()})
-					request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 1) })
+					manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: output.Logger()})
+					sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 1) })
 					p.told.WriteString(print(manager))
 					p.tell(store.Close(), store.Ping(t.Context()))
 				}

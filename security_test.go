@@ -2,8 +2,8 @@ package session_test
 
 import (
 	"bufio"
+	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -28,39 +28,18 @@ import (
 	"time"
 
 	"github.com/gomodule/redigo/redis"
-	"github.com/google/uuid"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
+	"github.com/sessionkv/session/internal/sessiontest"
 	"github.com/sessionkv/session/redisstore"
 )
 
-// forge makes a token of the library's form, as docs/security.md describes it, that nobody issued.
-func forge(deadline time.Time) string {
-	raw := make([]byte, 32)
-	_, _ = rand.Read(raw)
-	var seconds [8]byte
-	binary.BigEndian.PutUint64(seconds[:], uint64(deadline.Unix()))
-	copy(raw, seconds[3:])
-	return base64.RawURLEncoding.EncodeToString(raw)
-}
-
-// idOf is the ID that a token leads to.
-func idOf(token string) string {
-	return uuid.NewHash(sha256.New(), uuid.Nil, []byte(token), 8).String()
-}
-
-// carrying returns the cookies of a browser whose session cookie is token.
-func carrying(token string) []*http.Cookie {
-	return []*http.Cookie{{Name: "__Host-session", Value: token}}
-}
-
 // malformed returns the IDs that m was asked for and that no token leads to.
-func malformed(m *memStore) (ids []string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for id := range m.asked {
-		if !idForm.MatchString(id) {
+func malformed(m *sessiontest.Memory) (ids []string) {
+	for _, id := range m.Asked() {
+		if !sessiontest.IsID(id) {
 			ids = append(ids, id)
 		}
 	}
@@ -132,9 +111,9 @@ func goFiles(t *testing.T, folder string) []*ast.File {
 
 // A6: a token anywhere but in the cookie is not looked at.
 func TestTokensAreReadFromTheCookieAlone(t *testing.T) {
-	b, mini := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	cookies, _ := begin(t, manager, map[string]any{"user": "alice"})
+	b, mini := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
 	token := cookies[0].Value
 	form := url.Values{"__Host-session": {token}, "session": {token}, "id": {token}, "sid": {token}}.Encode()
 	header := func(name, value string) *http.Request {
@@ -164,7 +143,7 @@ func TestTokensAreReadFromTheCookieAlone(t *testing.T) {
 			before := mini.CommandCount()
 			manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				_ = r.ParseForm()
-				if s := load(t, r); s.ID() != "" || len(s.Keys()) != 0 {
+				if s := sessiontest.Load(t, r); s.ID() != "" || len(s.Keys()) != 0 {
 					t.Errorf("there is a session %q", s.ID())
 				}
 			})).ServeHTTP(httptest.NewRecorder(), r)
@@ -173,57 +152,57 @@ func TestTokensAreReadFromTheCookieAlone(t *testing.T) {
 			}
 		})
 	}
-	if got := values(t, manager, cookies); got != `{"user":"alice"}` {
+	if got := sessiontest.Values(t, manager, cookies); got != `{"user":"alice"}` {
 		t.Errorf("in the cookie it leads to %s", got)
 	}
 }
 
 // A6, A7: no part of a response but Set-Cookie has the token, and no part names the library.
 func TestTokensLeaveInSetCookieAlone(t *testing.T) {
-	b, mini := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store, Logger: new(logs).logger()})
-	browser := newBrowser(t, serve(t, manager.Handler(routes{
+	b, mini := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Logger: new(sessiontest.Logs).Logger()})
+	browser := sessiontest.NewBrowser(t, sessiontest.Serve(t, manager.Handler(sessiontest.Routes{
 		"/begin": func(w http.ResponseWriter, r *http.Request) {
-			s := load(t, r)
+			s := sessiontest.Load(t, r)
 			_ = user.Set(s, "alice")
 			fmt.Fprintf(w, "%v %+v %s", s, s, s.ID())
 		},
 		"/read": func(w http.ResponseWriter, r *http.Request) {
-			text, _ := load(t, r).MarshalJSON()
+			text, _ := sessiontest.Load(t, r).MarshalJSON()
 			_, _ = w.Write(text)
 		},
-		"/renew": func(w http.ResponseWriter, r *http.Request) { _ = load(t, r).Renew() },
+		"/renew": func(w http.ResponseWriter, r *http.Request) { _ = sessiontest.Load(t, r).Renew() },
 		"/redirect": func(w http.ResponseWriter, r *http.Request) {
-			_ = load(t, r).Renew()
+			_ = sessiontest.Load(t, r).Renew()
 			http.Redirect(w, r, "/read", http.StatusSeeOther)
 		},
 		"/error": func(w http.ResponseWriter, r *http.Request) {
-			_ = load(t, r).Renew()
+			_ = sessiontest.Load(t, r).Renew()
 			http.Error(w, "no", http.StatusInternalServerError)
 		},
 		"/unsaved": func(w http.ResponseWriter, r *http.Request) {
-			_ = load(t, r).Renew()
+			_ = sessiontest.Load(t, r).Renew()
 			mini.SetError("OOM")
 		},
 		"/refused": func(w http.ResponseWriter, r *http.Request) {
 			_, err := session.Load(r.Context())
 			http.Error(w, fmt.Sprintf("%v %+v", err, err), http.StatusServiceUnavailable)
 		},
-		"/destroy": func(w http.ResponseWriter, r *http.Request) { load(t, r).Destroy() },
+		"/destroy": func(w http.ResponseWriter, r *http.Request) { sessiontest.Load(t, r).Destroy() },
 	})))
 	for _, path := range []string{"/begin", "/read", "/renew", "/redirect", "/error", "/unsaved", "/refused", "/destroy"} {
-		before := browser.token()
+		before := browser.Token()
 		if path == "/destroy" {
 			mini.SetError("")
 		}
-		got := browser.get(path)
-		tokens := []string{before, browser.token()}
+		got := browser.Get(path)
+		tokens := []string{before, browser.Token()}
 		for _, line := range got.Header["Set-Cookie"] {
 			name, _, _ := strings.Cut(line, ";")
 			tokens = append(tokens, strings.TrimPrefix(name, "__Host-session="))
 		}
 		got.Header.Del("Set-Cookie")
-		response := fmt.Sprint(got.Status, got.Header, got.Trailer, got.body)
+		response := fmt.Sprint(got.Status, got.Header, got.Trailer, got.Text)
 		for _, token := range tokens {
 			if token != "" && strings.Contains(response, token) {
 				t.Errorf("%s: the token is in %s", path, response)
@@ -238,8 +217,8 @@ func TestTokensLeaveInSetCookieAlone(t *testing.T) {
 // B7, CVE-2015-5143, CVE-2015-5963, CVE-2015-5964: whoever has no session cannot fill the store, whatever cookie they send,
 // as long as the handler sets nothing.
 func TestRequestsWithoutASessionStoreNothing(t *testing.T) {
-	b, mini := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
+	b, mini := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	handler := func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 		user.Get(s)
 		user.Pop(s)
@@ -260,9 +239,9 @@ func TestRequestsWithoutASessionStoreNothing(t *testing.T) {
 		commands int
 	}{
 		"no cookie":          {func() []*http.Cookie { return nil }, 0},
-		"malformed":          {func() []*http.Cookie { return carrying(rand.Text()) }, 0},
-		"past its deadline":  {func() []*http.Cookie { return carrying(forge(time.Now().Add(-time.Second))) }, 0},
-		"never issued":       {func() []*http.Cookie { return carrying(forge(time.Now().Add(time.Hour))) }, 1000},
+		"malformed":          {func() []*http.Cookie { return sessiontest.Carrying(rand.Text()) }, 0},
+		"past its deadline":  {func() []*http.Cookie { return sessiontest.Carrying(sessiontest.Forge(time.Now().Add(-time.Second))) }, 0},
+		"never issued":       {func() []*http.Cookie { return sessiontest.Carrying(sessiontest.Forge(time.Now().Add(time.Hour))) }, 1000},
 		"four never issued":  {func() []*http.Cookie { return repeat(4) }, 4000},
 		"five never issued":  {func() []*http.Cookie { return repeat(5) }, 0},
 		"fifty never issued": {func() []*http.Cookie { return repeat(50) }, 0},
@@ -271,14 +250,14 @@ func TestRequestsWithoutASessionStoreNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := mini.CommandCount()
 			for range 1000 {
-				if response := request(t, manager, test.cookies(), handler); response.StatusCode != 200 || response.Header.Get("Set-Cookie") != "" {
+				if response := sessiontest.Request(t, manager, test.cookies(), handler); response.StatusCode != 200 || response.Header.Get("Set-Cookie") != "" {
 					t.Fatalf("status %d, headers %v", response.StatusCode, response.Header)
 				}
 			}
 			if commands := mini.CommandCount() - before; commands != test.commands {
 				t.Errorf("%d commands, want %d", commands, test.commands)
 			}
-			if size := b.do("DBSIZE"); size != int64(0) {
+			if size := b.Do("DBSIZE"); size != int64(0) {
 				t.Errorf("%v keys", size)
 			}
 		})
@@ -288,7 +267,7 @@ func TestRequestsWithoutASessionStoreNothing(t *testing.T) {
 // repeat returns n well-formed cookies that lead to nothing.
 func repeat(n int) (cookies []*http.Cookie) {
 	for range n {
-		cookies = append(cookies, carrying(forge(time.Now().Add(time.Hour)))...)
+		cookies = append(cookies, sessiontest.Carrying(sessiontest.Forge(time.Now().Add(time.Hour)))...)
 	}
 	return cookies
 }
@@ -296,16 +275,16 @@ func repeat(n int) (cookies []*http.Cookie) {
 // B2, B3, CVE-2022-25896: what an attacker has planted in the victim's browser is worth nothing after the sign-in, and
 // brings no data of the attacker's if the handler clears it, not even what the attacker adds during the sign-in.
 func TestPlantedSessionGainsNothingFromASignIn(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	planted, id := begin(t, manager, map[string]any{"cart": "attacker's"})
-	response := request(t, manager, planted, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	planted, id := sessiontest.Begin(t, manager, map[string]any{"cart": "attacker's"})
+	response := sessiontest.Request(t, manager, planted, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		s.Clear()
 		if err := s.Renew(); err != nil {
 			t.Error(err)
 		}
 		_ = user.Set(s, "victim")
-		request(t, manager, planted, func(_ http.ResponseWriter, _ *http.Request, attacker *session.Session) {
+		sessiontest.Request(t, manager, planted, func(_ http.ResponseWriter, _ *http.Request, attacker *session.Session) {
 			_ = attacker.Set("returnTo", "https://attacker.example")
 		})
 	})
@@ -313,35 +292,46 @@ func TestPlantedSessionGainsNothingFromASignIn(t *testing.T) {
 	if len(signedIn) != 1 || signedIn[0].Value == planted[0].Value {
 		t.Fatalf("cookies %v", signedIn)
 	}
-	if got := values(t, manager, signedIn); got != `{"user":"victim"}` {
+	if got := sessiontest.Values(t, manager, signedIn); got != `{"user":"victim"}` {
 		t.Errorf("the victim has %s", got)
 	}
-	after := request(t, manager, planted, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	after := sessiontest.Request(t, manager, planted, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if s.ID() != "" || len(s.Keys()) != 0 {
 			t.Errorf("the attacker has a session %q with %q", s.ID(), s.Keys())
 		}
 	})
-	if after.Header.Get("Set-Cookie") != "" || b.get(t, id) != "" {
-		t.Errorf("headers %v, stored %s", after.Header, b.get(t, id))
+	if after.Header.Get("Set-Cookie") != "" || b.Get(t, id) != "" {
+		t.Errorf("headers %v, stored %s", after.Header, b.Get(t, id))
 	}
-	again := request(t, manager, signedIn, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Renew() })
-	if fresh := again.Cookies(); len(fresh) != 1 || fresh[0].Value == signedIn[0].Value || values(t, manager, signedIn) != "{}" {
-		t.Errorf("a second sign-in: cookies %v, the first token leads to %s", fresh, values(t, manager, signedIn))
+	again := sessiontest.Request(t, manager, signedIn, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Renew() })
+	if fresh := again.Cookies(); len(fresh) != 1 || fresh[0].Value == signedIn[0].Value || sessiontest.Values(t, manager, signedIn) != "{}" {
+		t.Errorf("a second sign-in: cookies %v, the first token leads to %s", fresh, sessiontest.Values(t, manager, signedIn))
 	}
+}
+
+// An everlastingStore forgets nothing.
+type everlastingStore struct{ driver.Store }
+
+func (s everlastingStore) Load(ctx context.Context, id string, _ time.Duration) ([]byte, error) {
+	return s.Store.Load(ctx, id, 1000*time.Hour)
+}
+
+func (s everlastingStore) Save(ctx context.Context, id string, was, value []byte, _ time.Duration) ([]byte, error) {
+	return s.Store.Save(ctx, id, was, value, 1000*time.Hour)
 }
 
 // C2, C3, C4, CVE-2024-35220: the end of Lifetime comes for a busy session too, on a store that forgets nothing, and only
 // Renew moves it.
 func TestLifetimeEndsABusySession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		memory := newMemStore() // its own time stands still
-		store := &faultyStore{Store: memory}
-		manager := newManager(t, session.Config{Store: store, IdleTimeout: 10 * time.Minute, Lifetime: time.Hour})
+		memory := sessiontest.NewMemory()
+		store := &sessiontest.FaultyStore{Store: everlastingStore{memory}}
+		manager := sessiontest.NewManager(t, session.Config{Store: store, IdleTimeout: 10 * time.Minute, Lifetime: time.Hour})
 		start := time.Now()
-		cookies, id := begin(t, manager, map[string]any{"n": 0})
+		cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 0})
 		use := func(n int) {
 			t.Helper()
-			response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				if want := start.Add(time.Hour); s.ID() != id || !s.Deadline().Equal(want) {
 					t.Errorf("after %v: session %q until %v, want %q until %v", time.Since(start), s.ID(), s.Deadline(), id, want)
 				}
@@ -357,36 +347,36 @@ func TestLifetimeEndsABusySession(t *testing.T) {
 		}
 		time.Sleep(5*time.Minute - time.Second)
 		use(12)
-		slow := request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+		slow := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 			time.Sleep(time.Second)
 			_ = s.Set("n", 13)
 			if err := s.Save(r.Context()); err != session.ErrEnded {
 				t.Errorf("Save at the deadline: %v", err)
 			}
 		})
-		if stored := string(memory.entries[id].value); slow.Header.Get("Set-Cookie") != "" || !strings.HasSuffix(stored, `"n":12}`) {
+		if stored := memory.Stored()[id]; slow.Header.Get("Set-Cookie") != "" || !strings.HasSuffix(stored, `"n":12}`) {
 			t.Errorf("headers %v, stored %s", slow.Header, stored)
 		}
-		store.calls()
-		if got := values(t, manager, cookies); got != "{}" {
+		store.Calls()
+		if got := sessiontest.Values(t, manager, cookies); got != "{}" {
 			t.Errorf("after its Lifetime the session has %s", got)
 		}
-		if calls := store.calls(); calls != "0 loads, 0 saves, 0 deletes" {
+		if calls := store.Calls(); calls != "0 loads, 0 saves, 0 deletes" {
 			t.Errorf("a token past its deadline: %s", calls)
 		}
 
 		start = time.Now()
-		cookies, _ = begin(t, manager, map[string]any{"n": 0})
+		cookies, _ = sessiontest.Begin(t, manager, map[string]any{"n": 0})
 		time.Sleep(50 * time.Minute)
-		renewed := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		renewed := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			_ = s.Renew()
 		}).Cookies()
 		time.Sleep(time.Hour - time.Second)
-		if got := values(t, manager, renewed); got != `{"n":0}` {
+		if got := sessiontest.Values(t, manager, renewed); got != `{"n":0}` {
 			t.Errorf("a renewed session, within its Lifetime: %s", got)
 		}
 		time.Sleep(time.Second)
-		if got := values(t, manager, renewed); got != "{}" {
+		if got := sessiontest.Values(t, manager, renewed); got != "{}" {
 			t.Errorf("a renewed session, after its Lifetime: %s", got)
 		}
 	})
@@ -394,13 +384,13 @@ func TestLifetimeEndsABusySession(t *testing.T) {
 
 // C1, C2: what the zero Config means.
 func TestDefaultTimeouts(t *testing.T) {
-	b, mini := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	cookies, id := begin(t, manager, map[string]any{"n": 1})
+	b, mini := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
 	if ttl := mini.TTL("session:" + id); ttl != 30*time.Minute {
 		t.Errorf("idle for %v", ttl)
 	}
-	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if rest := time.Until(s.Deadline()); rest > 8*time.Hour+time.Second || rest < 8*time.Hour-time.Minute {
 			t.Errorf("%v to the deadline", rest)
 		}
@@ -422,21 +412,21 @@ func TestDeadlineHoldsWhateverRedisSays(t *testing.T) {
 		"before 1970":    {time.Unix(-1, 0), true}, // five bytes have no sign: the year 36812
 		"the first byte": {time.Unix(1<<32, 0), true},
 	}
-	onEachRedis(t, func(t *testing.T, b backend) {
+	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
-				manager := newManager(t, session.Config{Store: b.store, IdleTimeout: time.Minute, Lifetime: 2 * time.Hour})
-				token := forge(test.deadline)
-				b.do("SET", "session:"+idOf(token), `{"user":"alice"}`)
-				b.do("PERSIST", "session:"+idOf(token))
+				manager := sessiontest.NewManager(t, session.Config{Store: b.Store, IdleTimeout: time.Minute, Lifetime: 2 * time.Hour})
+				token := sessiontest.Forge(test.deadline)
+				b.Do("SET", "session:"+sessiontest.IDOf(token), `{"user":"alice"}`)
+				b.Do("PERSIST", "session:"+sessiontest.IDOf(token))
 				want, ttl := "{}", int64(-1)
 				if test.lives {
 					want, ttl = `{"user":"alice"}`, 60_000
 				}
-				if got := values(t, manager, carrying(token)); got != want {
+				if got := sessiontest.Values(t, manager, sessiontest.Carrying(token)); got != want {
 					t.Errorf("got %s, want %s", got, want)
 				}
-				left := b.do("PTTL", "session:"+idOf(token)).(int64)
+				left := b.Do("PTTL", "session:"+sessiontest.IDOf(token)).(int64)
 				if left > ttl || left < ttl-10_000 {
 					t.Errorf("%d ms to live, want %d", left, ttl)
 				}
@@ -448,12 +438,12 @@ func TestDeadlineHoldsWhateverRedisSays(t *testing.T) {
 // A4, F5, CVE-2026-39324: another token is another session. No bit of a token can be changed, and so its deadline cannot be
 // moved; nothing falls back to a weaker check.
 func TestChangedTokenLeadsToNothing(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	cookies, id := begin(t, manager, map[string]any{"user": "alice"})
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
 	live := cookies[0].Value
 	raw, err := base64.RawURLEncoding.DecodeString(live)
-	if err != nil || idOf(live) != id {
+	if err != nil || sessiontest.IDOf(live) != id {
 		t.Fatalf("%v, ID %s", err, id)
 	}
 	changed := map[string]string{
@@ -490,7 +480,7 @@ func TestChangedTokenLeadsToNothing(t *testing.T) {
 		r.Header.Set("Cookie", "__Host-session="+token)
 		w := httptest.NewRecorder()
 		manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			if s := load(t, r); s.ID() != "" && name != "quoted" { // RFC 6265 lets a value stand in quotes
+			if s := sessiontest.Load(t, r); s.ID() != "" && name != "quoted" { // RFC 6265 lets a value stand in quotes
 				t.Errorf("%s: there is a session %q", name, s.ID())
 			}
 		})).ServeHTTP(w, r)
@@ -502,65 +492,65 @@ func TestChangedTokenLeadsToNothing(t *testing.T) {
 
 // C5, B3: whatever a request with the old token does, before, during or after a sign-in, the browser ends with the new one.
 func TestBrowserEndsWithTheTokenOfTheSignIn(t *testing.T) {
-	for work, do := range slowWorks {
+	for work, do := range sessiontest.SlowWorks() {
 		for _, order := range []string{"the old request ends last", "the sign-in ends last", "the old request comes late"} {
 			if order == "the old request comes late" && !slices.Contains([]string{"reads", "deletes", "clears", "renews", "destroys"}, work) {
 				continue // it has no session, and a Set begins one: docs/security.md, "A Set without a session"
 			}
 			t.Run(work+", "+order, func(t *testing.T) {
-				b, _ := miniRedis(t)
-				manager := newManager(t, session.Config{Store: b.store})
-				waiting := newGate()
-				old, signIn := waiting.wait, func() {}
+				b, _ := sessiontest.MiniRedis(t)
+				manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+				waiting := sessiontest.NewGate()
+				old, signIn := waiting.Wait, func() {}
 				if order == "the sign-in ends last" {
 					old, signIn = signIn, old
 				}
-				browser := newBrowser(t, serve(t, manager.Handler(routes{
-					"/begin": func(w http.ResponseWriter, r *http.Request) { _ = load(t, r).Set("n", 1) },
+				browser := sessiontest.NewBrowser(t, sessiontest.Serve(t, manager.Handler(sessiontest.Routes{
+					"/begin": func(w http.ResponseWriter, r *http.Request) { _ = sessiontest.Load(t, r).Set("n", 1) },
 					"/old": func(w http.ResponseWriter, r *http.Request) {
-						s := load(t, r)
+						s := sessiontest.Load(t, r)
 						old()
 						do(w, s)
 					},
 					"/sign-in": func(w http.ResponseWriter, r *http.Request) {
-						s := load(t, r)
+						s := sessiontest.Load(t, r)
 						signIn()
 						_ = s.Renew()
 						_ = user.Set(s, "alice")
 					},
 					"/who": func(w http.ResponseWriter, r *http.Request) {
-						name, _ := user.Get(load(t, r))
+						name, _ := user.Get(sessiontest.Load(t, r))
 						fmt.Fprint(w, name)
 					},
 				})))
-				browser.get("/begin")
-				planted := browser.token()
-				var signedIn answer
+				browser.Get("/begin")
+				planted := browser.Token()
+				var signedIn sessiontest.Answer
 				switch order {
 				case "the old request ends last":
-					done := browser.start("/old")
-					<-waiting.reached
-					signedIn = browser.get("/sign-in")
-					close(waiting.open)
+					done := browser.Start("/old")
+					<-waiting.Reached
+					signedIn = browser.Get("/sign-in")
+					close(waiting.Open)
 					<-done
 				case "the sign-in ends last":
-					done := browser.start("/sign-in")
-					<-waiting.reached
-					browser.get("/old")
-					close(waiting.open)
+					done := browser.Start("/sign-in")
+					<-waiting.Reached
+					browser.Get("/old")
+					close(waiting.Open)
 					signedIn = <-done
 				default:
-					signedIn = browser.get("/sign-in")
-					late := request(t, manager, carrying(planted), func(w http.ResponseWriter, _ *http.Request, s *session.Session) { do(w, s) })
+					signedIn = browser.Get("/sign-in")
+					late := sessiontest.Request(t, manager, sessiontest.Carrying(planted), func(w http.ResponseWriter, _ *http.Request, s *session.Session) { do(w, s) })
 					if late.Header.Get("Set-Cookie") != "" {
 						t.Errorf("Set-Cookie: %s", late.Header.Get("Set-Cookie"))
 					}
 				}
-				if token := browser.token(); token == "" || token == planted || !strings.Contains(signedIn.setCookie(), "="+token+";") {
-					t.Errorf("the browser has %q, it was sent %q", token, signedIn.setCookie())
+				if token := browser.Token(); token == "" || token == planted || !strings.Contains(signedIn.SetCookie(), "="+token+";") {
+					t.Errorf("the browser has %q, it was sent %q", token, signedIn.SetCookie())
 				}
-				if got := browser.get("/who"); got.body != "alice" {
-					t.Errorf("signed in as %q", got.body)
+				if got := browser.Get("/who"); got.Text != "alice" {
+					t.Errorf("signed in as %q", got.Text)
 				}
 			})
 		}
@@ -569,7 +559,7 @@ func TestBrowserEndsWithTheTokenOfTheSignIn(t *testing.T) {
 
 // CVE-2023-20862: a session without values is not one without changes.
 func TestEmptiedSessionIsSaved(t *testing.T) {
-	onEachRedis(t, func(t *testing.T, b backend) {
+	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
 		for name, empty := range map[string]func(s *session.Session){
 			"Delete": func(s *session.Session) { s.Delete("user") },
 			"Clear":  func(s *session.Session) { s.Clear() },
@@ -577,14 +567,14 @@ func TestEmptiedSessionIsSaved(t *testing.T) {
 			"Key":    func(s *session.Session) { user.Delete(s) },
 		} {
 			t.Run(name, func(t *testing.T) {
-				manager := newManager(t, session.Config{Store: b.store})
-				cookies, id := begin(t, manager, map[string]any{"user": "alice"})
-				request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { empty(s) })
-				if got := values(t, manager, cookies); got != "{}" {
+				manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+				cookies, id := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
+				sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { empty(s) })
+				if got := sessiontest.Values(t, manager, cookies); got != "{}" {
 					t.Errorf("the next request sees %s", got)
 				}
-				if form := regexp.MustCompile(`^\{"_rev":"[A-Za-z0-9_-]{16}"\}$`); !form.MatchString(b.get(t, id)) {
-					t.Errorf("stored %s", b.get(t, id))
+				if form := regexp.MustCompile(`^\{"_rev":"[A-Za-z0-9_-]{16}"\}$`); !form.MatchString(b.Get(t, id)) {
+					t.Errorf("stored %s", b.Get(t, id))
 				}
 			})
 		}
@@ -593,16 +583,16 @@ func TestEmptiedSessionIsSaved(t *testing.T) {
 
 // E1: Secure is the configuration's business, never that of a header anybody can send.
 func TestSecureDoesNotDependOnTheRequest(t *testing.T) {
-	b, _ := miniRedis(t)
+	b, _ := sessiontest.MiniRedis(t)
 	for _, insecure := range []bool{false, true} {
-		manager := newManager(t, session.Config{Store: b.store, Cookie: session.Cookie{InsecureHTTP: insecure}})
+		manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Cookie: session.Cookie{InsecureHTTP: insecure}})
 		for _, address := range []string{"http://example.com/", "https://example.com/"} {
 			for _, field := range []string{"X-Forwarded-Proto: http", "X-Forwarded-Proto: https", "Forwarded: proto=http", "X-None: "} {
 				r := httptest.NewRequest("GET", address, nil)
 				name, value, _ := strings.Cut(field, ": ")
 				r.Header.Set(name, value)
 				w := httptest.NewRecorder()
-				manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _ = load(t, r).Set("n", 1) })).ServeHTTP(w, r)
+				manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _ = sessiontest.Load(t, r).Set("n", 1) })).ServeHTTP(w, r)
 				cookie := w.Result().Cookies()[0]
 				if cookie.Secure == insecure || !cookie.HttpOnly || strings.HasPrefix(cookie.Name, "__Host-") == insecure {
 					t.Errorf("%s with %s: %s", address, field, w.Header().Get("Set-Cookie"))
@@ -666,21 +656,21 @@ var hostileHeaders = map[string]struct {
 
 // A5, F1, F2, F3, F4: hostile headers over the wire, through the server's own parser.
 func TestHostileCookieHeaders(t *testing.T) {
-	memory := newMemStore()
-	store := &faultyStore{Store: memory}
-	var log logs
-	manager := newManager(t, session.Config{Store: store, Logger: log.logger()})
-	alice, _ := begin(t, manager, map[string]any{"user": "alice"})
-	other, _ := begin(t, manager, map[string]any{"user": "other"})
+	memory := sessiontest.NewMemory()
+	store := &sessiontest.FaultyStore{Store: memory}
+	var log sessiontest.Logs
+	manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: log.Logger()})
+	alice, _ := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
+	other, _ := sessiontest.Begin(t, manager, map[string]any{"user": "other"})
 	server := httptest.NewServer(manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if name, ok := user.Get(load(t, r)); ok {
+		if name, ok := user.Get(sessiontest.Load(t, r)); ok {
 			fmt.Fprint(w, name)
 			return
 		}
 		fmt.Fprint(w, "nobody")
 	})))
 	defer server.Close()
-	store.calls()
+	store.Calls()
 	for name, test := range hostileHeaders {
 		t.Run(name, func(t *testing.T) {
 			response, text := exchange(t, server, fill(test.lines, alice[0].Value, other[0].Value))
@@ -693,7 +683,7 @@ func TestHostileCookieHeaders(t *testing.T) {
 			if response.Header.Get("Set-Cookie") != "" {
 				t.Errorf("Set-Cookie: %s", response.Header.Get("Set-Cookie"))
 			}
-			if calls := store.calls(); calls != fmt.Sprintf("%d loads, 0 saves, 0 deletes", test.loads) {
+			if calls := store.Calls(); calls != fmt.Sprintf("%d loads, 0 saves, 0 deletes", test.loads) {
 				t.Errorf("%s, want %d", calls, test.loads)
 			}
 		})
@@ -714,11 +704,11 @@ func TestHostileCookieHeaders(t *testing.T) {
 // CVE-2025-58186: Go drops all cookies of a request that has more than 3,000 (since 1.25.2). That is a visitor without a session,
 // and no failure.
 func TestThousandsOfCookiesAreNoFailure(t *testing.T) {
-	store := newMemStore()
-	manager := newManager(t, session.Config{Store: store})
-	alice, id := begin(t, manager, map[string]any{"user": "alice"})
+	store := sessiontest.NewMemory()
+	manager := sessiontest.NewManager(t, session.Config{Store: store})
+	alice, id := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
 	server := httptest.NewServer(manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name, _ := user.Get(load(t, r))
+		name, _ := user.Get(sessiontest.Load(t, r))
 		fmt.Fprint(w, name)
 	})))
 	defer server.Close()
@@ -728,8 +718,8 @@ func TestThousandsOfCookiesAreNoFailure(t *testing.T) {
 			t.Errorf("%d cookies: %d %q %v", n, response.StatusCode, text, response.Header)
 		}
 	}
-	if len(store.entries) != 1 || store.entries[id].value == nil {
-		t.Errorf("%d sessions", len(store.entries))
+	if len(store.Stored()) != 1 || store.Stored()[id] == "" {
+		t.Errorf("%d sessions", len(store.Stored()))
 	}
 }
 
@@ -737,7 +727,7 @@ func TestThousandsOfCookiesAreNoFailure(t *testing.T) {
 func fill(lines, token, other string) string {
 	lines = strings.NewReplacer("N=", "__Host-session=", "N\u2000", "__Host-session\u2000", "T", token, "O", other).Replace(lines)
 	for strings.Contains(lines, "?") {
-		lines = strings.Replace(lines, "?", forge(time.Now().Add(time.Hour)), 1)
+		lines = strings.Replace(lines, "?", sessiontest.Forge(time.Now().Add(time.Hour)), 1)
 	}
 	return lines
 }
@@ -789,12 +779,12 @@ func TestMonstersInTheStore(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			b, _ := miniRedis(t)
-			var log logs
-			manager := newManager(t, session.Config{Store: b.store, MaxBytes: 8 << 20, Logger: log.logger()})
-			cookies, id := begin(t, manager, map[string]any{"n": 1})
-			b.do("SET", "session:"+id, test.value, "PX", 60_000)
-			response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			b, _ := sessiontest.MiniRedis(t)
+			var log sessiontest.Logs
+			manager := sessiontest.NewManager(t, session.Config{Store: b.Store, MaxBytes: 8 << 20, Logger: log.Logger()})
+			cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+			b.Do("SET", "session:"+id, test.value, "PX", 60_000)
+			response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				if (s.ID() != "") != test.lives {
 					t.Errorf("session %q", s.ID())
 				}
@@ -808,7 +798,7 @@ func TestMonstersInTheStore(t *testing.T) {
 			if response.StatusCode != 200 {
 				t.Errorf("status %d", response.StatusCode)
 			}
-			if got := b.get(t, id); !test.lives && got != test.value || test.lives && !strings.HasSuffix(got, strings.TrimPrefix(test.value[:len(test.value)-1], "{")+`,"user":"alice"}`) {
+			if got := b.Get(t, id); !test.lives && got != test.value || test.lives && !strings.HasSuffix(got, strings.TrimPrefix(test.value[:len(test.value)-1], "{")+`,"user":"alice"}`) {
 				t.Errorf("stored %.60q", got)
 			}
 			if logged := log.String() != ""; logged == test.lives || strings.Contains(log.String(), "[[[") {
@@ -820,23 +810,23 @@ func TestMonstersInTheStore(t *testing.T) {
 
 // J6: applications that share a Redis, each with its Prefix, share no session, whatever the prefixes are.
 func TestPrefixesKeepApplicationsApart(t *testing.T) {
-	onEachRedis(t, func(t *testing.T, b backend) {
-		pool := &redis.Pool{Dial: func() (redis.Conn, error) { return redis.Dial("tcp", b.address) }, MaxIdle: 4}
+	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
+		pool := &redis.Pool{Dial: func() (redis.Conn, error) { return redis.Dial("tcp", b.Address) }, MaxIdle: 4}
 		defer pool.Close()
 		prefixes := []string{"session:", "session:admin:", "session", "s", "*", "[a-z]*:", "a b\r\n", "\x00\xff", `"`, strings.Repeat("p", 1000)}
 		var managers []*session.Manager
 		var tokens [][]*http.Cookie
 		for _, prefix := range prefixes {
-			manager := newManager(t, session.Config{Store: redisstore.New(pool, redisstore.Options{Prefix: prefix})})
-			cookies, id := begin(t, manager, map[string]any{"app": prefix})
+			manager := sessiontest.NewManager(t, session.Config{Store: redisstore.New(pool, redisstore.Options{Prefix: prefix})})
+			cookies, id := sessiontest.Begin(t, manager, map[string]any{"app": prefix})
 			managers, tokens = append(managers, manager), append(tokens, cookies)
-			if b.do("EXISTS", prefix+id) != int64(1) {
+			if b.Do("EXISTS", prefix+id) != int64(1) {
 				t.Errorf("prefix %q: no key %q", prefix, prefix+id)
 			}
 		}
 		for i, manager := range managers {
 			for j := range tokens {
-				request(t, manager, tokens[j], func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+				sessiontest.Request(t, manager, tokens[j], func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 					if (s.ID() != "") != (i == j) {
 						t.Errorf("the token of %q with the prefix %q: session %q", prefixes[j], prefixes[i], s.ID())
 					}
@@ -846,7 +836,7 @@ func TestPrefixesKeepApplicationsApart(t *testing.T) {
 				})
 			}
 		}
-		if size := b.do("DBSIZE"); size != int64(len(prefixes)) {
+		if size := b.Do("DBSIZE"); size != int64(len(prefixes)) {
 			t.Errorf("%v keys of %d", size, len(prefixes))
 		}
 	})
@@ -857,12 +847,12 @@ func TestPrefixesKeepApplicationsApart(t *testing.T) {
 func TestNoRequestGetsTheSessionOfAnother(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server.Addr())
-	setup := newManager(t, session.Config{Store: newBackend(t, server.Addr()).store})
-	manager := newManager(t, session.Config{Store: newBackend(t, proxy.Addr()).store, StoreTimeout: 50 * time.Millisecond, Logger: new(logs).logger()})
+	setup := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewBackend(t, server.Addr()).Store})
+	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewBackend(t, proxy.Addr()).Store, StoreTimeout: 50 * time.Millisecond, Logger: new(sessiontest.Logs).Logger()})
 	const users = 64
 	var cookies [users][]*http.Cookie
 	for i := range cookies {
-		cookies[i], _ = begin(t, setup, map[string]any{"user": fmt.Sprint(i), "ballast": strings.Repeat("x", 100*i)})
+		cookies[i], _ = sessiontest.Begin(t, setup, map[string]any{"user": fmt.Sprint(i), "ballast": strings.Repeat("x", 100*i)})
 	}
 	faults := []func(){
 		func() {},
@@ -886,7 +876,7 @@ func TestNoRequestGetsTheSessionOfAnother(t *testing.T) {
 					if err != nil {
 						return
 					}
-					if name, _ := user.Get(s); name != fmt.Sprint(i) || s.ID() != idOf(cookies[i][0].Value) {
+					if name, _ := user.Get(s); name != fmt.Sprint(i) || s.ID() != sessiontest.IDOf(cookies[i][0].Value) {
 						t.Errorf("user %d got session %s of %q", i, s.ID(), name)
 					}
 					loaded.Add(1)
@@ -901,7 +891,7 @@ func TestNoRequestGetsTheSessionOfAnother(t *testing.T) {
 		t.Errorf("%d loads succeeded: too few, or nothing failed", n)
 	}
 	for i := range cookies {
-		if got := values(t, setup, cookies[i]); !strings.Contains(got, fmt.Sprintf(`"user":"%d"`, i)) {
+		if got := sessiontest.Values(t, setup, cookies[i]); !strings.Contains(got, fmt.Sprintf(`"user":"%d"`, i)) {
 			t.Errorf("user %d has %.100s", i, got)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/driver"
+	"github.com/sessionkv/session/internal/sessiontest"
 )
 
 const (
@@ -25,53 +25,11 @@ const (
 	visits = session.Key[int]("visits")
 )
 
-// request makes one request of a handler that gets its session, and returns the response.
-func request(t *testing.T, manager *session.Manager, cookies []*http.Cookie, handler func(w http.ResponseWriter, r *http.Request, s *session.Session)) *http.Response {
-	t.Helper()
-	r := httptest.NewRequest("GET", "https://example.com/", nil)
-	for _, cookie := range cookies {
-		r.AddCookie(cookie)
-	}
-	w := httptest.NewRecorder()
-	manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		handler(w, r, load(t, r))
-	})).ServeHTTP(w, r)
-	return w.Result()
-}
-
-// begin makes a session with these values and returns its cookies and ID.
-func begin(t *testing.T, manager *session.Manager, values map[string]any) (cookies []*http.Cookie, id string) {
-	t.Helper()
-	var s *session.Session
-	response := request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, created *session.Session) {
-		s = created
-		for _, key := range slices.Sorted(maps.Keys(values)) {
-			if err := s.Set(key, values[key]); err != nil {
-				t.Fatal(err)
-			}
-		}
-	})
-	if s.ID() == "" {
-		t.Fatal("no session was created")
-	}
-	return response.Cookies(), s.ID()
-}
-
-// values returns the session's values as the next request sees them.
-func values(t *testing.T, manager *session.Manager, cookies []*http.Cookie) string {
-	t.Helper()
-	var text []byte
-	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
-		text, _ = s.MarshalJSON()
-	})
-	return string(text)
-}
-
 func TestValuesSurviveRequestsAndManagers(t *testing.T) {
-	onEachRedis(t, func(t *testing.T, b backend) {
-		one, two := newManager(t, session.Config{Store: b.store}), newManager(t, session.Config{Store: b.store})
-		cookies, _ := begin(t, one, map[string]any{"user": "alice"})
-		request(t, two, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
+		one, two := sessiontest.NewManager(t, session.Config{Store: b.Store}), sessiontest.NewManager(t, session.Config{Store: b.Store})
+		cookies, _ := sessiontest.Begin(t, one, map[string]any{"user": "alice"})
+		sessiontest.Request(t, two, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if name, ok := user.Get(s); name != "alice" || !ok {
 				t.Errorf("got %q, %v", name, ok)
 			}
@@ -80,23 +38,23 @@ func TestValuesSurviveRequestsAndManagers(t *testing.T) {
 			}
 			_ = visits.Set(s, 3)
 		})
-		if got := values(t, one, cookies); got != `{"user":"alice","visits":3}` {
+		if got := sessiontest.Values(t, one, cookies); got != `{"user":"alice","visits":3}` {
 			t.Errorf("got %s", got)
 		}
 	})
 }
 
 func TestStoredFormat(t *testing.T) {
-	b, mini := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store, IdleTimeout: time.Minute})
-	cookies, id := begin(t, manager, map[string]any{"html": "<a&b>"})
-	if form := regexp.MustCompile(`^\{"_rev":"[A-Za-z0-9_-]{16}","html":"<a&b>"\}$`); !form.MatchString(b.get(t, id)) {
-		t.Errorf("stored %s", b.get(t, id))
+	b, mini := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, IdleTimeout: time.Minute})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"html": "<a&b>"})
+	if form := regexp.MustCompile(`^\{"_rev":"[A-Za-z0-9_-]{16}","html":"<a&b>"\}$`); !form.MatchString(b.Get(t, id)) {
+		t.Errorf("stored %s", b.Get(t, id))
 	}
 	if form := regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`); !form.MatchString(id) {
 		t.Errorf("ID %s", id)
 	}
-	if keys := b.keys(t); !slices.Equal(keys, []string{"session:" + id}) {
+	if keys := b.Keys(t); !slices.Equal(keys, []string{"session:" + id}) {
 		t.Errorf("keys %q", keys)
 	}
 	if ttl := mini.TTL("session:" + id); ttl != time.Minute {
@@ -110,11 +68,11 @@ func TestStoredFormat(t *testing.T) {
 func TestUntouchedMembersComeBackByteForByte(t *testing.T) {
 	members := `"big":9007199254740993,"long":123456789012345678901234567890.1234567890123456789,"huge":1e400,` +
 		`"lone":"\ud800","odd":"\u0041\/\b","_own":{"x":[1,2]},"sp" : [ 1 , 2 ],"dup":1,"dup":2,"\u0061":"escaped name","html":"<>&"`
-	onEachRedis(t, func(t *testing.T, b backend) {
-		manager := newManager(t, session.Config{Store: b.store})
-		cookies, id := begin(t, manager, map[string]any{"x": 1})
-		b.do("SET", "session:"+id, "{"+members+"}", "PX", 60000)
-		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
+		manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+		cookies, id := sessiontest.Begin(t, manager, map[string]any{"x": 1})
+		b.Do("SET", "session:"+id, "{"+members+"}", "PX", 60000)
+		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if n, ok := session.Key[int64]("big").Get(s); n != 1<<53+1 || !ok {
 				t.Errorf("big is %d", n)
 			}
@@ -129,18 +87,18 @@ func TestUntouchedMembersComeBackByteForByte(t *testing.T) {
 			}
 			_ = s.Set("new", true)
 		})
-		if got := b.get(t, id); !strings.HasPrefix(got, `{"_rev":"`) || !strings.HasSuffix(got, ","+members+`,"new":true}`) {
+		if got := b.Get(t, id); !strings.HasPrefix(got, `{"_rev":"`) || !strings.HasSuffix(got, ","+members+`,"new":true}`) {
 			t.Errorf("stored %s", got)
 		}
 	})
 }
 
 func TestKeysAndValues(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	cookies, id := begin(t, manager, map[string]any{"x": 1})
-	b.do("SET", "session:"+id, `{"_hidden":1,"b":1,"a":2,"b":3}`, "PX", 60000)
-	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"x": 1})
+	b.Do("SET", "session:"+id, `{"_hidden":1,"b":1,"a":2,"b":3}`, "PX", 60000)
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if keys := s.Keys(); !slices.Equal(keys, []string{"b", "a"}) {
 			t.Errorf("keys %q", keys)
 		}
@@ -174,15 +132,15 @@ func TestKeysAndValues(t *testing.T) {
 		}
 		_ = s.Set("c", nil)
 	})
-	if got := b.get(t, id); !strings.HasSuffix(got, `","_hidden":1,"c":null}`) {
+	if got := b.Get(t, id); !strings.HasSuffix(got, `","_hidden":1,"c":null}`) {
 		t.Errorf("stored %s", got)
 	}
 }
 
 func TestSetRefuses(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store, MaxBytes: 100})
-	request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, MaxBytes: 100})
+	sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if err := s.Set("f", func() {}); err == nil || !strings.Contains(err.Error(), `"f"`) {
 			t.Errorf("a function: %v", err)
 		}
@@ -202,22 +160,22 @@ func TestSetRefuses(t *testing.T) {
 			t.Errorf("keys %q", s.Keys())
 		}
 	})
-	if len(b.keys(t)) != 0 {
-		t.Errorf("keys %q", b.keys(t))
+	if len(b.Keys(t)) != 0 {
+		t.Errorf("keys %q", b.Keys(t))
 	}
 }
 
 // MaxBytes holds to the byte: 27 of {"_rev":"0123456789abcdef","k":"…"} are the revision, the rest is the value.
 func TestMaxBytesIsExact(t *testing.T) {
-	b, _ := miniRedis(t)
+	b, _ := sessiontest.MiniRedis(t)
 	const limit = 200
-	manager := newManager(t, session.Config{Store: b.store, MaxBytes: limit})
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, MaxBytes: limit})
 	fits := limit - len(`{"_rev":"0123456789abcdef","k":""}`)
-	cookies, id := begin(t, manager, map[string]any{"k": strings.Repeat("x", fits)})
-	if got := len(b.get(t, id)); got != limit {
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"k": strings.Repeat("x", fits)})
+	if got := len(b.Get(t, id)); got != limit {
 		t.Errorf("stored %d bytes", got)
 	}
-	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if err := s.Set("k", strings.Repeat("x", fits+1)); !errors.Is(err, session.ErrTooLarge) {
 			t.Errorf("one byte more: %v", err)
 		}
@@ -228,16 +186,16 @@ func TestMaxBytesIsExact(t *testing.T) {
 }
 
 func TestLargerSessionCanBeReadAndShrunk(t *testing.T) {
-	b, _ := miniRedis(t)
+	b, _ := sessiontest.MiniRedis(t)
 	var failure error
-	manager := newManager(t, session.Config{Store: b.store, MaxBytes: 100, OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, MaxBytes: 100, OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
 		failure = err
 		w.WriteHeader(http.StatusInsufficientStorage)
 	}})
-	cookies, id := begin(t, manager, map[string]any{"x": 1})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"x": 1})
 	large := `{"a":"` + strings.Repeat("x", 200) + `","b":1}`
-	b.do("SET", "session:"+id, large, "PX", 60000)
-	response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b.Do("SET", "session:"+id, large, "PX", 60000)
+	response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		s.Delete("b")
 		if err := s.Set("a", strings.Repeat("x", 150)); err != nil {
 			t.Errorf("a smaller value: %v", err)
@@ -246,21 +204,21 @@ func TestLargerSessionCanBeReadAndShrunk(t *testing.T) {
 	if response.StatusCode != http.StatusInsufficientStorage || !errors.Is(failure, session.ErrTooLarge) {
 		t.Errorf("saving a session that is still too large: %d, %v", response.StatusCode, failure)
 	}
-	if got := b.get(t, id); got != large {
+	if got := b.Get(t, id); got != large {
 		t.Errorf("stored %s", got)
 	}
-	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Delete("a") })
-	if got := b.get(t, id); !strings.HasSuffix(got, `","b":1}`) {
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Delete("a") })
+	if got := b.Get(t, id); !strings.HasSuffix(got, `","b":1}`) {
 		t.Errorf("stored %s", got)
 	}
 }
 
 func TestCommandsOfEachKindOfRequest(t *testing.T) {
-	b, _ := miniRedis(t)
-	store := &faultyStore{Store: b.store}
-	manager := newManager(t, session.Config{Store: store})
-	cookies, _ := begin(t, manager, map[string]any{"n": 1, "text": "x"})
-	store.calls()
+	b, _ := sessiontest.MiniRedis(t)
+	store := &sessiontest.FaultyStore{Store: b.Store}
+	manager := sessiontest.NewManager(t, session.Config{Store: store})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1, "text": "x"})
+	store.Calls()
 	tests := map[string]struct {
 		cookies []*http.Cookie
 		handler func(s *session.Session)
@@ -284,8 +242,8 @@ func TestCommandsOfEachKindOfRequest(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			response := request(t, manager, test.cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { test.handler(s) })
-			if calls := store.calls(); calls != test.calls {
+			response := sessiontest.Request(t, manager, test.cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { test.handler(s) })
+			if calls := store.Calls(); calls != test.calls {
 				t.Errorf("%s", calls)
 			}
 			if header := response.Header.Get("Set-Cookie") != ""; header != test.header {
@@ -296,9 +254,9 @@ func TestCommandsOfEachKindOfRequest(t *testing.T) {
 }
 
 func TestUntouchedRouteCostsNothing(t *testing.T) {
-	b, mini := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	b, mini := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
 	before := mini.CommandCount()
 	r := httptest.NewRequest("GET", "/", nil)
 	r.AddCookie(cookies[0])
@@ -313,11 +271,11 @@ func TestUntouchedRouteCostsNothing(t *testing.T) {
 }
 
 func TestTokensThatLeadToNothingAreNotAdopted(t *testing.T) {
-	b, mini := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store, Lifetime: time.Hour, IdleTimeout: time.Minute})
-	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	b, mini := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Lifetime: time.Hour, IdleTimeout: time.Minute})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
 	live := cookies[0].Value
-	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
 	over := "AAAAAAA" + live[7:]
 	tests := map[string]struct {
 		token    string
@@ -339,7 +297,7 @@ func TestTokensThatLeadToNothingAreNotAdopted(t *testing.T) {
 			mini.FlushAll()
 			token := &http.Cookie{Name: "__Host-session", Value: test.token}
 			before := mini.CommandCount()
-			response := request(t, manager, []*http.Cookie{token}, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			response := sessiontest.Request(t, manager, []*http.Cookie{token}, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				if s.ID() != "" || len(s.Keys()) != 0 {
 					t.Errorf("there is a session %q with %q", s.ID(), s.Keys())
 				}
@@ -350,16 +308,16 @@ func TestTokensThatLeadToNothingAreNotAdopted(t *testing.T) {
 			if response.Header.Get("Set-Cookie") != "" {
 				t.Errorf("reading sets a cookie: %v", response.Header)
 			}
-			response = request(t, manager, []*http.Cookie{token}, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			response = sessiontest.Request(t, manager, []*http.Cookie{token}, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				_ = s.Set("user", "victim")
 			})
 			if fresh := response.Cookies(); len(fresh) != 1 || fresh[0].Value == test.token {
 				t.Errorf("cookies %v", fresh)
 			}
-			if keys := b.keys(t); len(keys) != 1 {
+			if keys := b.Keys(t); len(keys) != 1 {
 				t.Errorf("keys %q", keys)
 			}
-			if got := values(t, manager, []*http.Cookie{token}); got != "{}" {
+			if got := sessiontest.Values(t, manager, []*http.Cookie{token}); got != "{}" {
 				t.Errorf("the token now leads to %s", got)
 			}
 		})
@@ -367,12 +325,12 @@ func TestTokensThatLeadToNothingAreNotAdopted(t *testing.T) {
 }
 
 func TestReadingSlidesTheTimeToLive(t *testing.T) {
-	b, mini := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store, IdleTimeout: time.Minute})
-	cookies, id := begin(t, manager, map[string]any{"n": 1})
+	b, mini := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, IdleTimeout: time.Minute})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
 	for range 5 {
 		mini.FastForward(40 * time.Second)
-		if got := values(t, manager, cookies); got != `{"n":1}` {
+		if got := sessiontest.Values(t, manager, cookies); got != `{"n":1}` {
 			t.Fatalf("got %s", got)
 		}
 		if ttl := mini.TTL("session:" + id); ttl != time.Minute {
@@ -380,19 +338,19 @@ func TestReadingSlidesTheTimeToLive(t *testing.T) {
 		}
 	}
 	mini.FastForward(time.Minute)
-	if got := values(t, manager, cookies); got != "{}" {
+	if got := sessiontest.Values(t, manager, cookies); got != "{}" {
 		t.Errorf("an idle session has %s", got)
 	}
 }
 
 func TestLifetimeBoundsTheTimeToLive(t *testing.T) {
-	b, mini := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store, IdleTimeout: time.Hour, Lifetime: time.Minute})
-	cookies, id := begin(t, manager, map[string]any{"n": 1})
+	b, mini := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, IdleTimeout: time.Hour, Lifetime: time.Minute})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
 	if ttl := mini.TTL("session:" + id); ttl > 61*time.Second || ttl < 50*time.Second {
 		t.Errorf("TTL %v", ttl)
 	}
-	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if rest := time.Until(s.Deadline()); rest > 61*time.Second || rest < 50*time.Second {
 			t.Errorf("deadline in %v", rest)
 		}
@@ -404,11 +362,11 @@ func TestLifetimeBoundsTheTimeToLive(t *testing.T) {
 }
 
 func TestRenewGivesANewTokenAndKeepsTheValues(t *testing.T) {
-	onEachRedis(t, func(t *testing.T, b backend) {
-		manager := newManager(t, session.Config{Store: b.store})
-		cookies, id := begin(t, manager, map[string]any{"cart": []int{1, 2}})
+	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
+		manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+		cookies, id := sessiontest.Begin(t, manager, map[string]any{"cart": []int{1, 2}})
 		var fresh string
-		response := request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		response := sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if err := s.Renew(); err != nil {
 				t.Error(err)
 			}
@@ -419,34 +377,34 @@ func TestRenewGivesANewTokenAndKeepsTheValues(t *testing.T) {
 				t.Errorf("Renew after the headers: %v", err)
 			}
 		})
-		if fresh == id || b.get(t, id) != "" {
-			t.Errorf("ID %s became %s, the old key has %q", id, fresh, b.get(t, id))
+		if fresh == id || b.Get(t, id) != "" {
+			t.Errorf("ID %s became %s, the old key has %q", id, fresh, b.Get(t, id))
 		}
-		if got := values(t, manager, response.Cookies()); got != `{"cart":[1,2],"user":"alice"}` {
+		if got := sessiontest.Values(t, manager, response.Cookies()); got != `{"cart":[1,2],"user":"alice"}` {
 			t.Errorf("got %s", got)
 		}
-		if got := values(t, manager, cookies); got != "{}" {
+		if got := sessiontest.Values(t, manager, cookies); got != "{}" {
 			t.Errorf("the old token leads to %s", got)
 		}
-		if keys := b.keys(t); len(keys) != 1 {
+		if keys := b.Keys(t); len(keys) != 1 {
 			t.Errorf("keys %q", keys)
 		}
 	})
 }
 
 func TestDestroyDeletesAndClearsTheCookie(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store, Cookie: session.Cookie{Name: "__Secure-x", Domain: "example.com", Path: "/app", Partitioned: true, SameSite: http.SameSiteNoneMode}})
-	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Cookie: session.Cookie{Name: "__Secure-x", Domain: "example.com", Path: "/app", Partitioned: true, SameSite: http.SameSiteNoneMode}})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
 	var s *session.Session
-	response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, destroyed *session.Session) {
+	response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, destroyed *session.Session) {
 		s = destroyed
 		s.Destroy()
 		if len(s.Keys()) != 0 || s.ID() != "" || !s.Deadline().IsZero() {
 			t.Errorf("left: %q %q %v", s.Keys(), s.ID(), s.Deadline())
 		}
 	})
-	if keys := b.keys(t); len(keys) != 0 {
+	if keys := b.Keys(t); len(keys) != 0 {
 		t.Errorf("keys %q", keys)
 	}
 	want := "__Secure-x=; Path=/app; Domain=example.com; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=None; Partitioned"
@@ -456,29 +414,29 @@ func TestDestroyDeletesAndClearsTheCookie(t *testing.T) {
 }
 
 func TestSetAfterDestroyBeginsANewSession(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	cookies, id := begin(t, manager, map[string]any{"secret": 1})
-	response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"secret": 1})
+	response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		s.Destroy()
 		_ = s.Set("notice", "signed out")
 		_ = s.Renew()
 	})
-	if b.get(t, id) != "" {
+	if b.Get(t, id) != "" {
 		t.Error("the old session is still there")
 	}
 	if fresh := response.Cookies(); len(fresh) != 1 || fresh[0].Value == cookies[0].Value || fresh[0].MaxAge != 0 {
 		t.Errorf("cookies %v", fresh)
 	}
-	if got := values(t, manager, response.Cookies()); got != `{"notice":"signed out"}` {
+	if got := sessiontest.Values(t, manager, response.Cookies()); got != `{"notice":"signed out"}` {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestChangesAfterTheHeadersLeft(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	response := request(t, manager, nil, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	response := sessiontest.Request(t, manager, nil, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		w.WriteHeader(200)
 		if err := s.Set("n", 1); !errors.Is(err, session.ErrHeaderSent) {
 			t.Errorf("Set that would begin a session: %v", err)
@@ -487,37 +445,37 @@ func TestChangesAfterTheHeadersLeft(t *testing.T) {
 			t.Errorf("Update that would begin a session: %v", err)
 		}
 	})
-	if response.Header.Get("Set-Cookie") != "" || len(b.keys(t)) != 0 {
-		t.Errorf("cookie %q, keys %q", response.Header.Get("Set-Cookie"), b.keys(t))
+	if response.Header.Get("Set-Cookie") != "" || len(b.Keys(t)) != 0 {
+		t.Errorf("cookie %q, keys %q", response.Header.Get("Set-Cookie"), b.Keys(t))
 	}
-	cookies, id := begin(t, manager, map[string]any{"n": 1})
-	request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		_, _ = io.WriteString(w, "x")
 		if err := s.Set("late", true); err != nil {
 			t.Errorf("Set on a stored session: %v", err)
 		}
 	})
-	if got := b.get(t, id); !strings.HasSuffix(got, `,"n":1,"late":true}`) {
+	if got := b.Get(t, id); !strings.HasSuffix(got, `,"n":1,"late":true}`) {
 		t.Errorf("stored %s", got)
 	}
-	request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+	sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		_, _ = io.WriteString(w, "x")
 		s.Destroy()
 		if err := s.Set("n", 1); !errors.Is(err, session.ErrHeaderSent) {
 			t.Errorf("Set after a late Destroy: %v", err)
 		}
 	})
-	if keys := b.keys(t); len(keys) != 0 {
+	if keys := b.Keys(t); len(keys) != 0 {
 		t.Errorf("keys %q after a late Destroy", keys)
 	}
 }
 
 // What belongs to a privilege must not go to the old token because a handler overlooked the error of Renew.
 func TestNothingIsSetAfterARenewThatCameTooLate(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	cookies, _ := begin(t, manager, map[string]any{"n": 1})
-	request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		w.WriteHeader(200)
 		if err := s.Renew(); !errors.Is(err, session.ErrHeaderSent) {
 			t.Errorf("Renew: %v", err)
@@ -526,21 +484,21 @@ func TestNothingIsSetAfterARenewThatCameTooLate(t *testing.T) {
 			t.Errorf("Set: %v", err)
 		}
 	})
-	if got := values(t, manager, cookies); got != `{"n":1}` {
+	if got := sessiontest.Values(t, manager, cookies); got != `{"n":1}` {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestLateSaveThatFailsIsLogged(t *testing.T) {
-	b, _ := miniRedis(t)
-	store := &faultyStore{Store: b.store}
-	var log logs
-	manager := newManager(t, session.Config{Store: store, Logger: log.logger()})
-	cookies, id := begin(t, manager, map[string]any{"n": 1})
-	response := request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b, _ := sessiontest.MiniRedis(t)
+	store := &sessiontest.FaultyStore{Store: b.Store}
+	var log sessiontest.Logs
+	manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: log.Logger()})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	response := sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		w.WriteHeader(201)
 		_ = s.Set("n", 2)
-		store.beforeSave = func() error { return errors.New("disk on fire") }
+		store.BeforeSave = func() error { return errors.New("disk on fire") }
 	})
 	if response.StatusCode != 201 || !strings.Contains(log.String(), "disk on fire") || !strings.Contains(log.String(), id) {
 		t.Errorf("status %d, log %s", response.StatusCode, log.String())
@@ -548,14 +506,14 @@ func TestLateSaveThatFailsIsLogged(t *testing.T) {
 }
 
 func TestAfterTheHandlerTheSessionCanOnlyBeRead(t *testing.T) {
-	b, _ := miniRedis(t)
-	var log logs
-	manager := newManager(t, session.Config{Store: b.store, Logger: log.logger()})
-	cookies, id := begin(t, manager, map[string]any{"user": "alice"})
-	before := b.get(t, id)
+	b, _ := sessiontest.MiniRedis(t)
+	var log sessiontest.Logs
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Logger: log.Logger()})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
+	before := b.Get(t, id)
 	var s *session.Session
 	var ctx context.Context
-	request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, loaded *session.Session) { s, ctx = loaded, r.Context() })
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, loaded *session.Session) { s, ctx = loaded, r.Context() })
 	for name, err := range map[string]error{
 		"Set":    s.Set("user", "bob"),
 		"Update": user.Update(s, func(string) string { return "bob" }),
@@ -574,8 +532,8 @@ func TestAfterTheHandlerTheSessionCanOnlyBeRead(t *testing.T) {
 			t.Errorf("%s is ignored silently: %s", method, log.String())
 		}
 	}
-	if name, ok := user.Get(s); name != "alice" || !ok || b.get(t, id) != before {
-		t.Errorf("%q %v, stored %s", name, ok, b.get(t, id))
+	if name, ok := user.Get(s); name != "alice" || !ok || b.Get(t, id) != before {
+		t.Errorf("%q %v, stored %s", name, ok, b.Get(t, id))
 	}
 	if again, err := session.Load(ctx); again != s || err != nil {
 		t.Errorf("Load: %v", err)
@@ -583,9 +541,9 @@ func TestAfterTheHandlerTheSessionCanOnlyBeRead(t *testing.T) {
 }
 
 func TestLoadAfterTheHandlerIsRefused(t *testing.T) {
-	b, _ := miniRedis(t)
-	store := &faultyStore{Store: b.store}
-	manager := newManager(t, session.Config{Store: store})
+	b, _ := sessiontest.MiniRedis(t)
+	store := &sessiontest.FaultyStore{Store: b.Store}
+	manager := sessiontest.NewManager(t, session.Config{Store: store})
 	var ctx context.Context
 	manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })).
 		ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
@@ -595,13 +553,13 @@ func TestLoadAfterTheHandlerIsRefused(t *testing.T) {
 }
 
 func TestFailedLoadIsRemembered(t *testing.T) {
-	b, _ := miniRedis(t)
-	store := &faultyStore{Store: b.store, onLoad: func() error { return errors.New("no route") }}
-	manager := newManager(t, session.Config{Store: store})
-	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	b, _ := sessiontest.MiniRedis(t)
+	store := &sessiontest.FaultyStore{Store: b.Store, OnLoad: func() error { return errors.New("no route") }}
+	manager := sessiontest.NewManager(t, session.Config{Store: store})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
 	r := httptest.NewRequest("GET", "/", nil)
 	r.AddCookie(cookies[0])
-	store.calls()
+	store.Calls()
 	manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		for range 3 {
 			if s, err := session.Load(r.Context()); s != nil || err == nil || !strings.Contains(err.Error(), "no route") {
@@ -609,34 +567,34 @@ func TestFailedLoadIsRemembered(t *testing.T) {
 			}
 		}
 	})).ServeHTTP(httptest.NewRecorder(), r)
-	if calls := store.calls(); calls != "1 loads, 0 saves, 0 deletes" {
+	if calls := store.Calls(); calls != "1 loads, 0 saves, 0 deletes" {
 		t.Errorf("%s", calls)
 	}
 }
 
 func TestLoadWithAnEndedContext(t *testing.T) {
-	b, _ := miniRedis(t)
-	store := &faultyStore{Store: b.store}
-	manager := newManager(t, session.Config{Store: store})
-	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	b, _ := sessiontest.MiniRedis(t)
+	store := &sessiontest.FaultyStore{Store: b.Store}
+	manager := sessiontest.NewManager(t, session.Config{Store: store})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
 	r := httptest.NewRequest("GET", "/", nil)
 	r.AddCookie(cookies[0])
-	store.calls()
+	store.Calls()
 	manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		ended, cancel := context.WithCancel(r.Context())
 		cancel()
 		if _, err := session.Load(ended); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
-		if calls := store.calls(); calls != "0 loads, 0 saves, 0 deletes" {
+		if calls := store.Calls(); calls != "0 loads, 0 saves, 0 deletes" {
 			t.Errorf("%s", calls)
 		}
 		during, cancel := context.WithCancel(r.Context())
-		store.onLoad = func() error { cancel(); return during.Err() }
+		store.OnLoad = func() error { cancel(); return during.Err() }
 		if _, err := session.Load(during); !errors.Is(err, context.Canceled) {
 			t.Errorf("got %v", err)
 		}
-		store.onLoad = nil
+		store.OnLoad = nil
 		if _, err := session.Load(r.Context()); err != nil {
 			t.Errorf("the next Load with a living context: %v", err)
 		}
@@ -644,9 +602,9 @@ func TestLoadWithAnEndedContext(t *testing.T) {
 }
 
 func TestLoadOfALoadedSessionNeedsNoLivingContext(t *testing.T) {
-	manager := newManager(t, session.Config{Store: newMemStore()})
-	cookies, _ := begin(t, manager, map[string]any{"n": 1})
-	request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory()})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 		ended, cancel := context.WithCancel(r.Context())
 		cancel()
 		if again, err := session.Load(ended); again != s || err != nil {
@@ -655,21 +613,10 @@ func TestLoadOfALoadedSessionNeedsNoLivingContext(t *testing.T) {
 	})
 }
 
-// A ctxStore tells of the contexts that it is given.
-type ctxStore struct {
-	driver.Store
-	given func(ctx context.Context)
-}
-
-func (s ctxStore) Load(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
-	s.given(ctx)
-	return s.Store.Load(ctx, id, ttl)
-}
-
 func TestLoadObeysTheDeadlineOfItsContext(t *testing.T) {
 	var got time.Time
-	manager := newManager(t, session.Config{Store: ctxStore{newMemStore(), func(ctx context.Context) { got, _ = ctx.Deadline() }}})
-	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.ContextStore{Store: sessiontest.NewMemory(), Given: func(ctx context.Context) { got, _ = ctx.Deadline() }}})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
 	r := httptest.NewRequest("GET", "/", nil)
 	r.AddCookie(cookies[0])
 	manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -696,16 +643,17 @@ func TestCauseOfTheStoresContextIsItsDeadline(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			memory := sessiontest.NewMemory()
+			cookies, _ := sessiontest.Begin(t, sessiontest.NewManager(t, session.Config{Store: memory}), map[string]any{"n": 1})
 			asked := false
-			store := ctxStore{newMemStore(), func(ctx context.Context) {
+			store := sessiontest.ContextStore{Store: memory, Given: func(ctx context.Context) {
 				asked = true
 				wait(ctx)
 				if err := context.Cause(ctx); err != context.DeadlineExceeded {
 					t.Errorf("the cause is %v", err)
 				}
 			}}
-			manager := newManager(t, session.Config{Store: store, StoreTimeout: 10 * time.Millisecond})
-			cookies, _ := begin(t, manager, map[string]any{"n": 1})
+			manager := sessiontest.NewManager(t, session.Config{Store: store, StoreTimeout: 10 * time.Millisecond})
 			ctx, cancel := context.WithCancelCause(t.Context())
 			r := httptest.NewRequestWithContext(ctx, "GET", "/", nil)
 			r.AddCookie(cookies[0])
@@ -723,10 +671,10 @@ func TestCauseOfTheStoresContextIsItsDeadline(t *testing.T) {
 type contextKey struct{}
 
 func TestFailedLoadLeavesNoID(t *testing.T) {
-	store := &faultyStore{Store: newMemStore()}
-	manager := newManager(t, session.Config{Store: store, Logger: new(logs).logger()})
-	one, _ := begin(t, manager, map[string]any{"n": 1})
-	two, _ := begin(t, manager, map[string]any{"n": 2})
+	store := &sessiontest.FaultyStore{Store: sessiontest.NewMemory()}
+	manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: new(sessiontest.Logs).Logger()})
+	one, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	two, _ := sessiontest.Begin(t, manager, map[string]any{"n": 2})
 	var s *session.Session
 	r := httptest.NewRequest("GET", "/", nil)
 	for _, cookie := range append(one, two...) {
@@ -734,8 +682,9 @@ func TestFailedLoadLeavesNoID(t *testing.T) {
 	}
 	manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())
-		store.onLoad = func() error { // the first cookie is found, the second fails
-			if store.loads == 2 {
+		loads := 0
+		store.OnLoad = func() error { // the first cookie is found, the second fails
+			if loads++; loads == 2 {
 				cancel()
 				return errors.New("down")
 			}
@@ -744,7 +693,7 @@ func TestFailedLoadLeavesNoID(t *testing.T) {
 		if _, err := session.Load(ctx); err == nil {
 			t.Error("Load succeeded")
 		}
-		store.onLoad = func() error { return driver.ErrNotFound }
+		store.OnLoad = func() error { return driver.ErrNotFound }
 		var err error
 		if s, err = session.Load(r.Context()); err != nil || s.ID() != "" || !s.Deadline().IsZero() {
 			t.Errorf("ID %q, deadline %v, %v", s.ID(), s.Deadline(), err)
@@ -754,12 +703,12 @@ func TestFailedLoadLeavesNoID(t *testing.T) {
 
 // What the next request cannot read, Set refuses.
 func TestSetRefusesWhatDoesNotFitIntoASession(t *testing.T) {
-	manager := newManager(t, session.Config{Store: newMemStore()})
+	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory()})
 	nested := func(depth int) json.RawMessage {
 		return json.RawMessage(strings.Repeat("[", depth) + strings.Repeat("]", depth))
 	}
 	var s *session.Session
-	cookies := request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, loaded *session.Session) {
+	cookies := sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, loaded *session.Session) {
 		s = loaded
 		if err := s.Set("deep", nested(9999)); err != nil {
 			t.Error(err)
@@ -773,18 +722,18 @@ func TestSetRefusesWhatDoesNotFitIntoASession(t *testing.T) {
 			}
 		}
 	}).Cookies()
-	if got := values(t, manager, cookies); got != `{"deep":`+string(nested(9999))+`}` {
+	if got := sessiontest.Values(t, manager, cookies); got != `{"deep":`+string(nested(9999))+`}` {
 		t.Errorf("%d bytes are stored", len(got))
 	}
 }
 
 // A stream may set the same few keys for hours. What it keeps for a conflict does not grow with their number.
 func TestChangesOfALongStreamDoNotPileUp(t *testing.T) {
-	mem := newMemStore()
-	manager := newManager(t, session.Config{Store: mem})
-	cookies, id := begin(t, manager, map[string]any{"a": -1, "b": -1, "kept": true})
+	mem := sessiontest.NewMemory()
+	manager := sessiontest.NewManager(t, session.Config{Store: mem})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"a": -1, "b": -1, "kept": true})
 	const sets = 200_000
-	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
@@ -799,23 +748,23 @@ func TestChangesOfALongStreamDoNotPileUp(t *testing.T) {
 		if grown := int64(after.HeapAlloc) - int64(before.HeapAlloc); grown > 1<<20 {
 			t.Errorf("%d bytes are kept after %d changes", grown, sets)
 		}
-		mem.put(id, []byte(`{"by":"another","a":7,"c":7}`), time.Hour)
+		mem.Put(id, `{"by":"another","a":7,"c":7}`)
 	})
-	if got := values(t, manager, cookies); got != `{"by":"another","a":0,"b":1,"c":1}` && got != `{"by":"another","a":0,"c":1,"b":1}` {
+	if got := sessiontest.Values(t, manager, cookies); got != `{"by":"another","a":0,"b":1,"c":1}` && got != `{"by":"another","a":0,"c":1,"b":1}` {
 		t.Errorf("stored %s", got)
 	}
 }
 
 func TestClientThatHangsUpLosesNothing(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	cookies, id := begin(t, manager, map[string]any{"n": 1})
-	waiting, done := newGate(), make(chan struct{})
-	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	waiting, done := sessiontest.NewGate(), make(chan struct{})
+	server := sessiontest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer close(done)
 		manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			s := load(t, r)
-			waiting.wait()
+			s := sessiontest.Load(t, r)
+			waiting.Wait()
 			<-r.Context().Done()
 			_ = s.Set("n", 2)
 		})).ServeHTTP(w, r)
@@ -824,41 +773,41 @@ func TestClientThatHangsUpLosesNothing(t *testing.T) {
 	r, _ := http.NewRequestWithContext(ctx, "GET", server.URL, nil)
 	r.AddCookie(cookies[0])
 	go func() {
-		<-waiting.reached
+		<-waiting.Reached
 		hangUp()
-		close(waiting.open)
+		close(waiting.Open)
 	}()
 	if response, err := server.Client().Do(r); err == nil {
 		response.Body.Close()
 		t.Error("the client got a response")
 	}
 	<-done
-	if got := b.get(t, id); !strings.HasSuffix(got, `"n":2}`) {
+	if got := b.Get(t, id); !strings.HasSuffix(got, `"n":2}`) {
 		t.Errorf("stored %s", got)
 	}
 }
 
 func TestValuesThatAreNoSessions(t *testing.T) {
-	onEachRedis(t, func(t *testing.T, b backend) {
+	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
 		for _, value := range []string{"", "null", "[1]", `"text"`, "1", `{"a":1`, `{"a":1}{"b":2}`, `{"a":1} x`, "\xff\xfe", "{'a':1}"} {
 			t.Run(value, func(t *testing.T) {
-				var log logs
-				manager := newManager(t, session.Config{Store: b.store, Logger: log.logger()})
-				cookies, id := begin(t, manager, map[string]any{"n": 1})
-				b.do("SET", "session:"+id, value, "PX", 60000)
+				var log sessiontest.Logs
+				manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Logger: log.Logger()})
+				cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+				b.Do("SET", "session:"+id, value, "PX", 60000)
 				var response *http.Response
 				for range 2 {
-					response = request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+					response = sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 						if s.ID() != "" || len(s.Keys()) != 0 {
 							t.Errorf("there is a session %q", s.ID())
 						}
 						_ = s.Set("n", 2)
 					})
 				}
-				if response.StatusCode != 200 || values(t, manager, response.Cookies()) != `{"n":2}` {
+				if response.StatusCode != 200 || sessiontest.Values(t, manager, response.Cookies()) != `{"n":2}` {
 					t.Errorf("no new session: %d", response.StatusCode)
 				}
-				if got := b.get(t, id); got != value {
+				if got := b.Get(t, id); got != value {
 					t.Errorf("the bytes became %q", got)
 				}
 				if !strings.Contains(log.String(), id) {
@@ -870,36 +819,36 @@ func TestValuesThatAreNoSessions(t *testing.T) {
 }
 
 func TestKeyOfAnotherTypeIsNoSession(t *testing.T) {
-	onEachRedis(t, func(t *testing.T, b backend) {
-		var log logs
-		manager := newManager(t, session.Config{Store: b.store, Logger: log.logger()})
-		cookies, id := begin(t, manager, map[string]any{"n": 1})
-		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
-			b.do("DEL", "session:"+id)
-			b.do("RPUSH", "session:"+id, "x")
+	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
+		var log sessiontest.Logs
+		manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Logger: log.Logger()})
+		cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			b.Do("DEL", "session:"+id)
+			b.Do("RPUSH", "session:"+id, "x")
 			_ = s.Set("n", 2)
 			if err := s.Save(t.Context()); !errors.Is(err, session.ErrEnded) {
 				t.Errorf("Save over a list: %v", err)
 			}
 		})
-		if got := values(t, manager, cookies); got != "{}" || !strings.Contains(log.String(), id) {
+		if got := sessiontest.Values(t, manager, cookies); got != "{}" || !strings.Contains(log.String(), id) {
 			t.Errorf("got %s, log %s", got, log.String())
 		}
-		if n := b.do("LLEN", "session:"+id); n != int64(1) {
+		if n := b.Do("LLEN", "session:"+id); n != int64(1) {
 			t.Errorf("the list has %v items", n)
 		}
 	})
 }
 
 func TestSeveralCookiesOfTheName(t *testing.T) {
-	b, mini := miniRedis(t)
-	var log logs
-	manager := newManager(t, session.Config{Store: b.store, Logger: log.logger()})
-	good, id := begin(t, manager, map[string]any{"who": "good"})
-	other, otherID := begin(t, manager, map[string]any{"who": "other"})
+	b, mini := sessiontest.MiniRedis(t)
+	var log sessiontest.Logs
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Logger: log.Logger()})
+	good, id := sessiontest.Begin(t, manager, map[string]any{"who": "good"})
+	other, otherID := sessiontest.Begin(t, manager, map[string]any{"who": "other"})
 	dead := func() *http.Cookie {
-		cookies, id := begin(t, manager, map[string]any{"x": 1})
-		b.do("DEL", "session:"+id)
+		cookies, id := sessiontest.Begin(t, manager, map[string]any{"x": 1})
+		b.Do("DEL", "session:"+id)
 		return cookies[0]
 	}
 	junk := &http.Cookie{Name: "__Host-session", Value: "junk"}
@@ -921,7 +870,7 @@ func TestSeveralCookiesOfTheName(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			before := mini.CommandCount()
-			if got := values(t, manager, test.cookies); got != test.want {
+			if got := sessiontest.Values(t, manager, test.cookies); got != test.want {
 				t.Errorf("got %s", got)
 			}
 			if commands := mini.CommandCount() - before; commands != test.commands {
@@ -935,12 +884,12 @@ func TestSeveralCookiesOfTheName(t *testing.T) {
 }
 
 func TestPopShowsAMessageOnce(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	const notice = session.Key[string]("notice")
-	cookies, _ := begin(t, manager, map[string]any{"notice": "saved", "n": 1})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"notice": "saved", "n": 1})
 	for _, want := range []string{"saved", ""} {
-		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if got, ok := notice.Pop(s); got != want || ok != (want != "") {
 				t.Errorf("got %q, %v", got, ok)
 			}
@@ -949,16 +898,16 @@ func TestPopShowsAMessageOnce(t *testing.T) {
 }
 
 func TestUpdateRefusesAValueOfAnotherType(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	cookies, id := begin(t, manager, map[string]any{"visits": "many"})
-	before := b.get(t, id)
-	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"visits": "many"})
+	before := b.Get(t, id)
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if err := visits.Update(s, func(n int) int { return n + 1 }); err == nil || !strings.Contains(err.Error(), `"visits"`) {
 			t.Errorf("got %v", err)
 		}
 	})
-	if got := b.get(t, id); got != before {
+	if got := b.Get(t, id); got != before {
 		t.Errorf("stored %s", got)
 	}
 }
