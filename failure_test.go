@@ -276,3 +276,83 @@ func TestBytesOfAFailedSaveAreLeftAlone(t *testing.T) {
 		}
 	}
 }
+
+// A save whose reply was lost is repeated as it was: an update in it counts once.
+func TestSaveAfterALostReplyCountsAnUpdateOnce(t *testing.T) {
+	lost := errors.New("reply lost")
+	tests := map[string]struct {
+		executed bool
+		meddle   func(other *session.Session)
+		want     string
+		fails    bool
+	}{
+		"executed":                          {true, nil, `{"visits":2,"more":true}`, false},
+		"not executed":                      {false, nil, `{"visits":2,"more":true}`, false},
+		"executed, then another request":    {true, func(other *session.Session) { _ = other.Set("x", 1) }, `{"visits":2,"x":1,"more":true}`, true},
+		"not executed, but another request": {false, func(other *session.Session) { _ = other.Set("x", 1) }, `{"visits":1,"x":1,"more":true}`, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			b, _ := sessiontest.MiniRedis(t)
+			store := &sessiontest.FaultyStore{Store: b.Store}
+			manager := sessiontest.NewManager(t, session.Config{Store: store})
+			healthy := sessiontest.NewManager(t, session.Config{Store: b.Store})
+			cookies, _ := sessiontest.Begin(t, manager, map[string]any{"visits": 1})
+			sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+				_ = visits.Update(s, func(n int) int { return n + 1 })
+				fail := func() error { return lost }
+				if test.executed {
+					store.AfterSave = fail
+				} else {
+					store.BeforeSave = fail
+				}
+				if err := s.Save(r.Context()); !errors.Is(err, lost) {
+					t.Errorf("Save: %v", err)
+				}
+				store.AfterSave, store.BeforeSave = nil, nil
+				if test.meddle != nil {
+					sessiontest.Request(t, healthy, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) { test.meddle(other) })
+				}
+				_ = s.Set("more", true)
+				if err := s.Save(r.Context()); (err != nil) != test.fails {
+					t.Errorf("the next Save: %v", err)
+				}
+			})
+			if got := sessiontest.Values(t, healthy, cookies); got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestClientThatHangsUpLosesNothing(t *testing.T) {
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	waiting, done := sessiontest.NewGate(), make(chan struct{})
+	server := sessiontest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(done)
+		manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := sessiontest.Load(t, r)
+			waiting.Wait()
+			<-r.Context().Done()
+			_ = s.Set("n", 2)
+		})).ServeHTTP(w, r)
+	}))
+	ctx, hangUp := context.WithCancel(t.Context())
+	r, _ := http.NewRequestWithContext(ctx, "GET", server.URL, nil)
+	r.AddCookie(cookies[0])
+	go func() {
+		<-waiting.Reached
+		hangUp()
+		close(waiting.Open)
+	}()
+	if response, err := server.Client().Do(r); err == nil {
+		response.Body.Close()
+		t.Error("the client got a response")
+	}
+	<-done
+	if got := b.Get(t, id); !strings.HasSuffix(got, `"n":2}`) {
+		t.Errorf("stored %s", got)
+	}
+}
