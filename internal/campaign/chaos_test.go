@@ -25,6 +25,7 @@ import (
 //
 // SESSION_CHAOS sets how long it goes on, and SESSION_SEED repeats its faults.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}

@@ -28,6 +28,7 @@ func malformed(m *sessiontest.Memory) (ids []string) {
 
 // E1: Secure is the configuration's business, never that of a header anybody can send.
 func TestSecureDoesNotDependOnTheRequest(t *testing.T) {
+	t.Parallel()
 	b, _ := sessiontest.MiniRedis(t)
 	for _, insecure := range []bool{false, true} {
 		manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Cookie: session.Cookie{InsecureHTTP: insecure}})
@@ -101,6 +102,7 @@ var hostileHeaders = map[string]struct {
 
 // A5, F1, F2, F3, F4: hostile headers over the wire, through the server's own parser.
 func TestHostileCookieHeaders(t *testing.T) {
+	t.Parallel()
 	memory := sessiontest.NewMemory()
 	store := &sessiontest.FaultyStore{Store: memory}
 	var log sessiontest.Logs
@@ -149,6 +151,7 @@ func TestHostileCookieHeaders(t *testing.T) {
 // CVE-2025-58186: Go drops all cookies of a request that has more than 3,000 (since 1.25.2). That is a visitor without a session,
 // and no failure.
 func TestThousandsOfCookiesAreNoFailure(t *testing.T) {
+	t.Parallel()
 	store := sessiontest.NewMemory()
 	manager := sessiontest.NewManager(t, session.Config{Store: store})
 	alice, id := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})

@@ -20,6 +20,7 @@ import (
 
 // J3, J4: JSON made to hurt whoever decodes it is no session, or one like any other; it is never a failure.
 func TestMonstersInTheStore(t *testing.T) {
+	t.Parallel()
 	nested := func(open, end string, depth int) string {
 		return strings.Repeat(open, depth) + "1" + strings.Repeat(end, depth)
 	}
@@ -73,6 +74,7 @@ func TestMonstersInTheStore(t *testing.T) {
 
 // J6: applications that share a Redis, each with its Prefix, share no session, whatever the prefixes are.
 func TestPrefixesKeepApplicationsApart(t *testing.T) {
+	t.Parallel()
 	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
 		pool := &redis.Pool{Dial: func() (redis.Conn, error) { return redis.Dial("tcp", b.Address) }, MaxIdle: 4}
 		defer pool.Close()

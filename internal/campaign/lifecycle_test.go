@@ -20,6 +20,7 @@ import (
 // B7, CVE-2015-5143, CVE-2015-5963, CVE-2015-5964: whoever has no session cannot fill the store, whatever cookie they send,
 // as long as the handler sets nothing.
 func TestRequestsWithoutASessionStoreNothing(t *testing.T) {
+	t.Parallel()
 	b, mini := sessiontest.MiniRedis(t)
 	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	handler := func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
@@ -78,6 +79,7 @@ func repeat(n int) (cookies []*http.Cookie) {
 // B2, B3, CVE-2022-25896: what an attacker has planted in the victim's browser is worth nothing after the sign-in, and
 // brings no data of the attacker's if the handler clears it, not even what the attacker adds during the sign-in.
 func TestPlantedSessionGainsNothingFromASignIn(t *testing.T) {
+	t.Parallel()
 	b, _ := sessiontest.MiniRedis(t)
 	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	planted, id := sessiontest.Begin(t, manager, map[string]any{"cart": "attacker's"})
@@ -126,6 +128,7 @@ func (s everlastingStore) Save(ctx context.Context, id string, was, value []byte
 // C2, C3, C4, CVE-2024-35220: the end of Lifetime comes for a busy session too, on a store that forgets nothing, and only
 // Renew moves it.
 func TestLifetimeEndsABusySession(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		memory := sessiontest.NewMemory()
 		store := &sessiontest.FaultyStore{Store: everlastingStore{memory}}
@@ -187,6 +190,7 @@ func TestLifetimeEndsABusySession(t *testing.T) {
 
 // C1, C2: what the zero Config means.
 func TestDefaultTimeouts(t *testing.T) {
+	t.Parallel()
 	b, mini := sessiontest.MiniRedis(t)
 	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
@@ -203,6 +207,7 @@ func TestDefaultTimeouts(t *testing.T) {
 // C3, C6: the deadline is the token's. Neither a PERSIST by hand nor a time to live of any length in Redis moves it, and a key
 // without a time to live gets one as soon as it is used.
 func TestDeadlineHoldsWhateverRedisSays(t *testing.T) {
+	t.Parallel()
 	tests := map[string]struct {
 		deadline time.Time
 		lives    bool
@@ -240,6 +245,7 @@ func TestDeadlineHoldsWhateverRedisSays(t *testing.T) {
 
 // C5, B3: whatever a request with the old token does, before, during or after a sign-in, the browser ends with the new one.
 func TestBrowserEndsWithTheTokenOfTheSignIn(t *testing.T) {
+	t.Parallel()
 	for work, do := range sessiontest.SlowWorks() {
 		for _, order := range []string{"the old request ends last", "the sign-in ends last", "the old request comes late"} {
 			if order == "the old request comes late" && !slices.Contains([]string{"reads", "deletes", "clears", "renews", "destroys"}, work) {
@@ -307,6 +313,7 @@ func TestBrowserEndsWithTheTokenOfTheSignIn(t *testing.T) {
 
 // CVE-2023-20862: a session without values is not one without changes.
 func TestEmptiedSessionIsSaved(t *testing.T) {
+	t.Parallel()
 	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
 		for name, empty := range map[string]func(s *session.Session){
 			"Delete": func(s *session.Session) { s.Delete("user") },

@@ -227,6 +227,7 @@ type known struct {
 // TestOverlappingRequestsFollowTheModel runs schedules of overlapping requests of a few sessions, step by step, and compares what is
 // stored, what the requests see, the errors and the cookies with the model. SESSION_SEED repeats one schedule.
 func TestOverlappingRequestsFollowTheModel(t *testing.T) {
+	t.Parallel()
 	schedules := 5000
 	if testing.Short() {
 		schedules = 500

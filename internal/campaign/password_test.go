@@ -20,6 +20,7 @@ import (
 // TestRedisstoreShowsNoPassword opens a store with a password that is right, wrong, not wanted or not understood, and
 // prints all that it says.
 func TestRedisstoreShowsNoPassword(t *testing.T) {
+	t.Parallel()
 	const password = "correct horse battery staple"
 	const escaped = "correct%20horse%20battery%20staple"
 	tests := map[string]struct {
@@ -79,6 +80,7 @@ func TestRedisstoreShowsNoPassword(t *testing.T) {
 
 // TestSentinelShowsNoPassword prints the one exported value that holds passwords, and what its Store says.
 func TestSentinelShowsNoPassword(t *testing.T) {
+	t.Parallel()
 	const password, second = "correct horse battery staple", "a second one for the sentinels"
 	config := redisstore.Sentinel{
 		Addrs: []string{"127.0.0.1:1"}, Master: "mymaster",

@@ -101,6 +101,7 @@ func (p *play) tell(values ...any) {
 
 // TestNoValueShowsAToken prints every exported value, in all states of a session.
 func TestNoValueShowsAToken(t *testing.T) {
+	t.Parallel()
 	states := map[string]func(p *play){
 		"loaded":        func(*play) {},
 		"changed":       func(p *play) { _ = user.Set(p.s, "bob") },

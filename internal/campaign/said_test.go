@@ -130,6 +130,7 @@ var weathers = map[string]func(mini *miniredis.Miniredis, id string){
 // TestNothingSaysAToken calls everything that is exported, before and after Redis fails in all its ways, and looks for
 // tokens and values in what is returned and logged.
 func TestNothingSaysAToken(t *testing.T) {
+	t.Parallel()
 	functions, more := exported(t, "session")
 	memory, _ := exported(t, "memstore")
 	redis, _ := exported(t, "redisstore")

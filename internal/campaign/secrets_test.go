@@ -104,6 +104,7 @@ func printEveryWay(v any) string {
 // A3, CVE-2019-16782: a session's whole life leaves no token in Redis: not in a key or value, not in what MONITOR and SLOWLOG
 // show of the commands, not in its files.
 func TestRedisNeverSeesAToken(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always", "--rdbcompression", "no", "--slowlog-log-slower-than", "0", "--slowlog-max-len", "10000")
 	b := sessiontest.NewBackend(t, server.Addr())
 	lines := monitor(t, server)

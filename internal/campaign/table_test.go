@@ -20,6 +20,7 @@ var cves = strings.Fields(`CVE-2025-46336 CVE-2025-32441 CVE-2019-16782 CVE-2024
 
 // The tables of docs/security.md are complete, without an empty cell, and name tests that exist.
 func TestSecurityTableNamesRealTests(t *testing.T) {
+	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(repository, "docs/security.md"))
 	if err != nil {
 		t.Fatal(err)

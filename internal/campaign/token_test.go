@@ -21,6 +21,7 @@ import (
 
 // A1: what an attacker would have to guess comes from crypto/rand. The one use of math/rand is the pause between two tries.
 func TestMathRandIsUsedForPausesAlone(t *testing.T) {
+	t.Parallel()
 	var users []string
 	for _, file := range sources(t) {
 		for _, spec := range file.Imports {
@@ -84,6 +85,7 @@ func goFiles(t *testing.T, folder string) []*ast.File {
 
 // A6: a token anywhere but in the cookie is not looked at.
 func TestTokensAreReadFromTheCookieAlone(t *testing.T) {
+	t.Parallel()
 	b, mini := sessiontest.MiniRedis(t)
 	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
@@ -132,6 +134,7 @@ func TestTokensAreReadFromTheCookieAlone(t *testing.T) {
 
 // A6, A7: no part of a response but Set-Cookie has the token, and no part names the library.
 func TestTokensLeaveInSetCookieAlone(t *testing.T) {
+	t.Parallel()
 	b, mini := sessiontest.MiniRedis(t)
 	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Logger: new(sessiontest.Logs).Logger()})
 	browser := sessiontest.NewBrowser(t, sessiontest.Serve(t, manager.Handler(sessiontest.Routes{
@@ -190,6 +193,7 @@ func TestTokensLeaveInSetCookieAlone(t *testing.T) {
 // A4, F5, CVE-2026-39324: another token is another session. No bit of a token can be changed, and so its deadline cannot be
 // moved; nothing falls back to a weaker check.
 func TestChangedTokenLeadsToNothing(t *testing.T) {
+	t.Parallel()
 	b, _ := sessiontest.MiniRedis(t)
 	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	cookies, id := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
