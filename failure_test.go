@@ -242,8 +242,8 @@ func TestLoadAndSaveObeyTheDeadlineOfAnExplicitSave(t *testing.T) {
 	}
 }
 
-// The memory of a value that was saved is used again, but not that of a value which the store may still be sending: neither
-// the new one nor the one that it was to replace.
+// The memory of a value that was saved is used again, but not that of a value which the store may still be sending:
+// neither the new one nor the one that it was to replace.
 func TestBytesOfAFailedSaveAreLeftAlone(t *testing.T) {
 	store := &sessiontest.LossyStore{Store: sessiontest.NewMemory(), Lost: make(map[string]bool)}
 	manager := sessiontest.NewManager(t, session.Config{Store: store, OnError: func(http.ResponseWriter, *http.Request, error) {}})

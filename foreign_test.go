@@ -15,8 +15,8 @@ import (
 	"github.com/sessionkv/session/internal/sessiontest"
 )
 
-// Code that is not the library's may come back to the Session: a logger that adds its ID to every line, a store that traces
-// its calls, a value that encodes itself. None of it may wait for a lock that its own caller holds.
+// Code that is not the library's may come back to the Session: a logger that adds its ID to every line, a store that
+// traces its calls, a value that encodes itself. None of it may wait for a lock that its own caller holds.
 
 // comeBack uses the session that ctx leads to, if it leads to one.
 func comeBack(ctx context.Context) {
@@ -142,8 +142,8 @@ func TestValueThatUsesTheSessionWhileItIsEncoded(t *testing.T) {
 	}
 }
 
-// An Update whose function uses a Session would wait for itself. It panics at once, when it is called first and when it is
-// called again for a conflict.
+// An Update whose function uses a Session would wait for itself. It panics at once, when it is called first and when it
+// is called again for a conflict.
 func TestUpdateWhoseFunctionUsesTheSessionPanics(t *testing.T) {
 	for name, use := range map[string]func(s *session.Session){
 		"Get":     func(s *session.Session) { visits.Get(s) },

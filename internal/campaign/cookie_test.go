@@ -148,8 +148,8 @@ func TestHostileCookieHeaders(t *testing.T) {
 	}
 }
 
-// CVE-2025-58186: Go drops all cookies of a request that has more than 3,000 (since 1.25.2). That is a visitor without a session,
-// and no failure.
+// CVE-2025-58186: Go drops all cookies of a request that has more than 3,000 (since 1.25.2). That is a visitor without a
+// session, and no failure.
 func TestThousandsOfCookiesAreNoFailure(t *testing.T) {
 	t.Parallel()
 	store := sessiontest.NewMemory()

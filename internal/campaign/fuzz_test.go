@@ -12,8 +12,8 @@ import (
 	"github.com/sessionkv/session/internal/sessiontest"
 )
 
-// FuzzCookieHeader sends any bytes as cookies to a handler that reads and writes its session. It is never answered with an error, and the
-// store is never asked for anything but a well-formed ID.
+// FuzzCookieHeader sends any bytes as cookies to a handler that reads and writes its session. It is never answered with
+// an error, and the store is never asked for anything but a well-formed ID.
 func FuzzCookieHeader(f *testing.F) {
 	token, id := sessiontest.LiveToken()
 	for _, header := range []string{
@@ -52,8 +52,8 @@ func FuzzCookieHeader(f *testing.F) {
 	})
 }
 
-// FuzzStoredValue puts any bytes under the key of a session. The request is never answered with an error; what is no JSON object is left
-// alone, and what is one keeps its members.
+// FuzzStoredValue puts any bytes under the key of a session. The request is never answered with an error; what is no JSON
+// object is left alone, and what is one keeps its members.
 func FuzzStoredValue(f *testing.F) {
 	for _, value := range []string{
 		"", "{}", "null", "[]", `{"n":1}`, `{"_rev":"abc","n":1}`, `{"_rev":1}`, `{"n":"text"}`, `{"n":1e400}`, `{"a":"\ud800","n":9007199254740993}`,
@@ -101,8 +101,8 @@ func FuzzStoredValue(f *testing.F) {
 	})
 }
 
-// FuzzOperations runs any sequence of calls on a session, in two requests that may overlap. None panics, none is answered with an error, and
-// what is stored in the end is a JSON object.
+// FuzzOperations runs any sequence of calls on a session, in two requests that may overlap. None panics, none is answered
+// with an error, and what is stored in the end is a JSON object.
 func FuzzOperations(f *testing.F) {
 	f.Add([]byte("sudcrDwSg"), "key", "value")
 	f.Add([]byte("sSrSDSsw"), "_key", "\x00")

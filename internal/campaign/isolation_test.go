@@ -107,8 +107,8 @@ func TestPrefixesKeepApplicationsApart(t *testing.T) {
 	})
 }
 
-// Replies on a connection that was given up halfway belong to nobody else: a request has its own session or an error, never
-// that of another user, however Redis and the network fail.
+// Replies on a connection that was given up halfway belong to nobody else: a request has its own session or an error,
+// never that of another user, however Redis and the network fail.
 func TestNoRequestGetsTheSessionOfAnother(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server.Addr())

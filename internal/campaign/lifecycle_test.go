@@ -17,8 +17,8 @@ import (
 	"github.com/sessionkv/session/internal/sessiontest"
 )
 
-// B7, CVE-2015-5143, CVE-2015-5963, CVE-2015-5964: whoever has no session cannot fill the store, whatever cookie they send,
-// as long as the handler sets nothing.
+// B7, CVE-2015-5143, CVE-2015-5963, CVE-2015-5964: whoever has no session cannot fill the store, whatever cookie they
+// send, as long as the handler sets nothing.
 func TestRequestsWithoutASessionStoreNothing(t *testing.T) {
 	t.Parallel()
 	b, mini := sessiontest.MiniRedis(t)
@@ -204,8 +204,8 @@ func TestDefaultTimeouts(t *testing.T) {
 	})
 }
 
-// C3, C6: the deadline is the token's. Neither a PERSIST by hand nor a time to live of any length in Redis moves it, and a key
-// without a time to live gets one as soon as it is used.
+// C3, C6: the deadline is the token's. Neither a PERSIST by hand nor a time to live of any length in Redis moves it, and
+// a key without a time to live gets one as soon as it is used.
 func TestDeadlineHoldsWhateverRedisSays(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct {
@@ -243,7 +243,8 @@ func TestDeadlineHoldsWhateverRedisSays(t *testing.T) {
 	})
 }
 
-// C5, B3: whatever a request with the old token does, before, during or after a sign-in, the browser ends with the new one.
+// C5, B3: whatever a request with the old token does, before, during or after a sign-in, the browser ends with the new
+// one.
 func TestBrowserEndsWithTheTokenOfTheSignIn(t *testing.T) {
 	t.Parallel()
 	for work, do := range sessiontest.SlowWorks() {

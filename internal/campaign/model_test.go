@@ -18,8 +18,8 @@ import (
 	"github.com/sessionkv/session/internal/sessiontest"
 )
 
-// The model is the rules of saving on plain lists: what a request did is an ordered list of changes, made at its commit on
-// whatever is stored then.
+// The model is the rules of saving on plain lists: what a request did is an ordered list of changes, made at its commit
+// on whatever is stored then.
 type modelValues []modelValue
 
 type modelValue struct {
@@ -224,8 +224,9 @@ type known struct {
 	model   *modelSession
 }
 
-// TestOverlappingRequestsFollowTheModel runs schedules of overlapping requests of a few sessions, step by step, and compares what is
-// stored, what the requests see, the errors and the cookies with the model. SESSION_SEED repeats one schedule.
+// TestOverlappingRequestsFollowTheModel runs schedules of overlapping requests of a few sessions, step by step, and
+// compares what is stored, what the requests see, the errors and the cookies with the model. SESSION_SEED repeats one
+// schedule.
 func TestOverlappingRequestsFollowTheModel(t *testing.T) {
 	t.Parallel()
 	schedules := 5000

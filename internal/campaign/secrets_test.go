@@ -101,8 +101,8 @@ func printEveryWay(v any) string {
 	return out.String()
 }
 
-// A3, CVE-2019-16782: a session's whole life leaves no token in Redis: not in a key or value, not in what MONITOR and SLOWLOG
-// show of the commands, not in its files.
+// A3, CVE-2019-16782: a session's whole life leaves no token in Redis: not in a key or value, not in what MONITOR and
+// SLOWLOG show of the commands, not in its files.
 func TestRedisNeverSeesAToken(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always", "--rdbcompression", "no", "--slowlog-log-slower-than", "0", "--slowlog-max-len", "10000")

@@ -19,7 +19,8 @@ import (
 	"github.com/sessionkv/session/internal/sessiontest"
 )
 
-// A1: what an attacker would have to guess comes from crypto/rand. The one use of math/rand is the pause between two tries.
+// A1: what an attacker would have to guess comes from crypto/rand. The one use of math/rand is the pause between two
+// tries.
 func TestMathRandIsUsedForPausesAlone(t *testing.T) {
 	t.Parallel()
 	var users []string
@@ -190,8 +191,8 @@ func TestTokensLeaveInSetCookieAlone(t *testing.T) {
 	}
 }
 
-// A4, F5, CVE-2026-39324: another token is another session. No bit of a token can be changed, and so its deadline cannot be
-// moved; nothing falls back to a weaker check.
+// A4, F5, CVE-2026-39324: another token is another session. No bit of a token can be changed, and so its deadline cannot
+// be moved; nothing falls back to a weaker check.
 func TestChangedTokenLeadsToNothing(t *testing.T) {
 	t.Parallel()
 	b, _ := sessiontest.MiniRedis(t)

@@ -129,8 +129,8 @@ func (f *FaultyStore) Calls() string {
 	return calls
 }
 
-// A LossyStore executes no Save of the sessions in Lost, and keeps the bytes it was given, as one does whose connection still
-// writes them when the time is up.
+// A LossyStore executes no Save of the sessions in Lost, and keeps the bytes it was given, as one does whose connection
+// still writes them when the time is up.
 type LossyStore struct {
 	driver.Store
 	Lost map[string]bool // by ID
