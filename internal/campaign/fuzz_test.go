@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -98,6 +99,44 @@ func FuzzStoredValue(f *testing.F) {
 		if string(after["new"]) != `"value"` {
 			t.Errorf("stored %s", store.Stored()[id])
 		}
+	})
+}
+
+// FuzzSet sets any bytes under any key. What Set accepts, the next request reads with the same text, as encoding/json
+// compacts it, and the other values stay. encoding/json may write U+2028 and U+2029 as escapes.
+func FuzzSet(f *testing.F) {
+	for _, text := range []string{
+		"", "null", "1", `"<a&b>"`, ` { "a" : [ 1 , 2 ] } `, `{"a":1,"a":2}`, "\"\u2028\"", `"\u003c"`, `"\ud800"`, "\"\xff\"", "1e400", "01", "\ufeff1",
+		strings.Repeat("[", 9999) + strings.Repeat("]", 9999), strings.Repeat("[", 10_000) + strings.Repeat("]", 10_000),
+	} {
+		f.Add("key", []byte(text))
+	}
+	for _, key := range []string{"", "n", "_own", "\"", "\\u0061", "\xff", "\x00", "<", "\u2028", "\ufffd"} {
+		f.Add(key, []byte("[1]"))
+	}
+	f.Fuzz(func(t *testing.T, key string, text []byte) {
+		manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory()})
+		cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+		var refused error
+		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			refused = s.Set(key, json.RawMessage(text))
+		})
+		separators := strings.NewReplacer("\u2028", `\u2028`, "\u2029", `\u2029`)
+		var want bytes.Buffer
+		if refused == nil && text == nil {
+			want.WriteString("null")
+		} else if err := json.Compact(&want, text); refused == nil && err != nil {
+			t.Fatalf("Set accepts %q under %q", text, key)
+		}
+		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			var got json.RawMessage
+			if err := s.Decode(key, &got); refused == nil && (err != nil || separators.Replace(string(got)) != separators.Replace(want.String())) {
+				t.Errorf("%q under %q became %q, %v", text, key, got, err)
+			}
+			if n, ok := session.Key[int]("n").Get(s); key != "n" && (n != 1 || !ok) {
+				t.Errorf("after %q was set under %q, n is %d, %v", text, key, n, ok)
+			}
+		})
 	})
 }
 
