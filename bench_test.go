@@ -1,16 +1,15 @@
 package session_test
 
 import (
-	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/internal/redistest"
+	"github.com/sessionkv/session/internal/sessiontest"
 	"github.com/sessionkv/session/redisstore"
 )
 
@@ -21,15 +20,6 @@ func (w *discardWriter) Header() http.Header         { return w.header }
 func (w *discardWriter) Write(p []byte) (int, error) { return len(p), nil }
 func (w *discardWriter) WriteHeader(int)             {}
 func (w *discardWriter) reset()                      { clear(w.header) }
-
-// A constStore has one value for every ID and takes whatever is saved.
-type constStore struct{ value []byte }
-
-func (s constStore) Load(context.Context, string, time.Duration) ([]byte, error) { return s.value, nil }
-func (s constStore) Save(context.Context, string, []byte, []byte, time.Duration) ([]byte, error) {
-	return nil, nil
-}
-func (s constStore) Delete(context.Context, string) ([]byte, error) { return s.value, nil }
 
 // sessionOf returns the text of a session with n members and about size bytes.
 func sessionOf(n, size int) []byte {
@@ -42,7 +32,7 @@ func sessionOf(n, size int) []byte {
 }
 
 func tokenRequest() *http.Request {
-	token, _ := liveToken()
+	token, _ := sessiontest.LiveToken()
 	r := httptest.NewRequest("GET", "/", nil)
 	r.AddCookie(&http.Cookie{Name: "__Host-session", Value: token})
 	return r
@@ -88,7 +78,7 @@ func BenchmarkRequest(b *testing.B) {
 		n    int
 	}{{"200B", 4}, {"4kB", 40}, {"64kB", 250}, {"1MB", 1000}} {
 		bytes := map[string]int{"200B": 200, "4kB": 4 << 10, "64kB": 64 << 10, "1MB": 1<<20 - 4096}[size.name]
-		manager := newManager(b, session.Config{Store: constStore{sessionOf(size.n, bytes)}})
+		manager := sessiontest.NewManager(b, session.Config{Store: sessiontest.ConstStore{Value: sessionOf(size.n, bytes)}})
 		for _, name := range []string{"untouched", "read", "write", "update", "renew"} {
 			if name == "untouched" && size.name != "4kB" {
 				continue
@@ -120,7 +110,7 @@ func allocations(handler http.Handler) float64 {
 }
 
 func TestAllocationsOfAnUntouchedRoute(t *testing.T) {
-	manager := newManager(t, session.Config{Store: constStore{}})
+	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.ConstStore{}})
 	if n := allocations(manager.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))); n > 3 {
 		t.Errorf("%.0f allocations, at most 3 are allowed", n)
 	}
@@ -129,7 +119,7 @@ func TestAllocationsOfAnUntouchedRoute(t *testing.T) {
 // A request that loads its session from Redis and reads one value makes at most 12 allocations, however many keys the
 // session has.
 func TestAllocationsOfAReadOnlyRequest(t *testing.T) {
-	if raceEnabled {
+	if sessiontest.RaceEnabled {
 		t.Skip("the race detector allocates")
 	}
 	server := redistest.Start(t)
@@ -138,8 +128,8 @@ func TestAllocationsOfAReadOnlyRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	manager := newManager(t, session.Config{Store: store})
-	_, id := liveToken()
+	manager := sessiontest.NewManager(t, session.Config{Store: store})
+	_, id := sessiontest.LiveToken()
 	var counts []float64
 	for _, n := range []int{1, 40, 1000} {
 		server.Do(t, "SET", "session:"+id, sessionOf(n, 4096))
@@ -164,11 +154,11 @@ func TestAllocationsOfAReadOnlyRequest(t *testing.T) {
 // A save makes at most 15 allocations, without those of the store and however large the session is: the value is encoded
 // into memory that an earlier save has used.
 func TestAllocationsOfASave(t *testing.T) {
-	if raceEnabled {
+	if sessiontest.RaceEnabled {
 		t.Skip("the race detector makes sync.Pool forget at random")
 	}
 	for _, n := range []int{1, 40, 1000} {
-		manager := newManager(t, session.Config{Store: constStore{sessionOf(n, 100*n)}})
+		manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.ConstStore{Value: sessionOf(n, 100*n)}})
 		handler := manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if err := works["update"](w, r); err != nil {
 				t.Error(err)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/driver"
+	"github.com/sessionkv/session/internal/sessiontest"
 )
 
 // together runs n requests of one session at once, each of which has loaded the session before any of them saves, and
@@ -21,7 +22,7 @@ func together(t *testing.T, n int, managers []*session.Manager, cookies []*http.
 	loaded.Add(n)
 	for i := range n {
 		done.Go(func() {
-			response := request(t, managers[i%len(managers)], cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			response := sessiontest.Request(t, managers[i%len(managers)], cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				loaded.Done()
 				loaded.Wait()
 				if err := handler(i, s); err != nil {
@@ -37,31 +38,31 @@ func together(t *testing.T, n int, managers []*session.Manager, cookies []*http.
 }
 
 // twoNodes returns two managers, each with a store of its own, on one Redis.
-func twoNodes(t *testing.T, b backend, address string, config session.Config) []*session.Manager {
+func twoNodes(t *testing.T, b sessiontest.Backend, address string, config session.Config) []*session.Manager {
 	t.Helper()
 	var managers []*session.Manager
-	for _, store := range []driver.Store{b.store, newBackend(t, address).store} {
+	for _, store := range []driver.Store{b.Store, sessiontest.NewBackend(t, address).Store} {
 		config.Store = store
-		managers = append(managers, newManager(t, config))
+		managers = append(managers, sessiontest.NewManager(t, config))
 	}
 	return managers
 }
 
-func onTwoNodes(t *testing.T, config session.Config, test func(t *testing.T, b backend, managers []*session.Manager)) {
-	onEachRedis(t, func(t *testing.T, b backend) {
+func onTwoNodes(t *testing.T, config session.Config, test func(t *testing.T, b sessiontest.Backend, managers []*session.Manager)) {
+	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
 		for _, nodes := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%d nodes", nodes), func(t *testing.T) {
-				test(t, b, twoNodes(t, b, b.address, config)[:nodes])
+				test(t, b, twoNodes(t, b, b.Address, config)[:nodes])
 			})
 		}
 	})
 }
 
 func TestSimultaneousRequestsLoseNoKey(t *testing.T) {
-	onTwoNodes(t, session.Config{}, func(t *testing.T, b backend, managers []*session.Manager) {
-		cookies, _ := begin(t, managers[0], map[string]any{"first": 1})
+	onTwoNodes(t, session.Config{}, func(t *testing.T, b sessiontest.Backend, managers []*session.Manager) {
+		cookies, _ := sessiontest.Begin(t, managers[0], map[string]any{"first": 1})
 		together(t, 50, managers, cookies, func(i int, s *session.Session) error { return s.Set(fmt.Sprint("key", i), i) })
-		request(t, managers[0], cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		sessiontest.Request(t, managers[0], cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if n := len(s.Keys()); n != 51 {
 				t.Errorf("%d keys: %q", n, s.Keys())
 			}
@@ -75,12 +76,12 @@ func TestSimultaneousRequestsLoseNoKey(t *testing.T) {
 }
 
 func TestSimultaneousUpdatesAreExact(t *testing.T) {
-	onTwoNodes(t, session.Config{}, func(t *testing.T, b backend, managers []*session.Manager) {
-		cookies, _ := begin(t, managers[0], map[string]any{"first": 1})
+	onTwoNodes(t, session.Config{}, func(t *testing.T, b sessiontest.Backend, managers []*session.Manager) {
+		cookies, _ := sessiontest.Begin(t, managers[0], map[string]any{"first": 1})
 		together(t, 50, managers, cookies, func(_ int, s *session.Session) error {
 			return visits.Update(s, func(n int) int { return n + 1 })
 		})
-		if got := values(t, managers[0], cookies); got != `{"first":1,"visits":50}` {
+		if got := sessiontest.Values(t, managers[0], cookies); got != `{"first":1,"visits":50}` {
 			t.Errorf("got %s", got)
 		}
 	})
@@ -90,20 +91,20 @@ func TestFourHundredUpdatesOfALargeSessionAllSucceed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	onEachRedis(t, func(t *testing.T, b backend) {
+	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
 		if strings.Contains(t.Name(), "miniredis") {
 			t.Skip("miniredis makes a new Lua state for every script: too slow for 400 writers")
 		}
 		n := 400
-		if raceEnabled {
+		if sessiontest.RaceEnabled {
 			n = 100 // the race detector makes the scan of 64 kB ten times slower
 		}
-		managers := twoNodes(t, b, b.address, session.Config{StoreTimeout: 10 * time.Second})
-		cookies, _ := begin(t, managers[0], map[string]any{"ballast": strings.Repeat("x", 64<<10)})
+		managers := twoNodes(t, b, b.Address, session.Config{StoreTimeout: 10 * time.Second})
+		cookies, _ := sessiontest.Begin(t, managers[0], map[string]any{"ballast": strings.Repeat("x", 64<<10)})
 		together(t, n, managers, cookies, func(_ int, s *session.Session) error {
 			return visits.Update(s, func(n int) int { return n + 1 })
 		})
-		request(t, managers[0], cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		sessiontest.Request(t, managers[0], cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if got, _ := visits.Get(s); got != n {
 				t.Errorf("%d of %d updates", got, n)
 			}
@@ -112,60 +113,60 @@ func TestFourHundredUpdatesOfALargeSessionAllSucceed(t *testing.T) {
 }
 
 func TestOneKeyWrittenByTwoTheLaterWins(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	cookies, id := begin(t, manager, map[string]any{"a": 0, "b": 0, "c": 0})
-	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, slow *session.Session) {
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"a": 0, "b": 0, "c": 0})
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, slow *session.Session) {
 		_ = slow.Set("a", "slow")
 		slow.Delete("b")
-		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, fast *session.Session) {
+		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, fast *session.Session) {
 			_ = fast.Set("a", "fast")
 			_ = fast.Set("b", "fast")
 			_ = fast.Set("d", "fast")
 			fast.Delete("c")
 		})
 	})
-	if got := b.get(t, id); !strings.HasSuffix(got, `","a":"slow","d":"fast"}`) {
+	if got := b.Get(t, id); !strings.HasSuffix(got, `","a":"slow","d":"fast"}`) {
 		t.Errorf("stored %s", got)
 	}
 }
 
 func TestClearWinsOverWhatItSawAndWhatItDidNot(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	cookies, _ := begin(t, manager, map[string]any{"a": 0})
-	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, slow *session.Session) {
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"a": 0})
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, slow *session.Session) {
 		slow.Clear()
 		_ = slow.Set("left", true)
-		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, fast *session.Session) { _ = fast.Set("b", 1) })
+		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, fast *session.Session) { _ = fast.Set("b", 1) })
 	})
-	if got := values(t, manager, cookies); got != `{"left":true}` {
+	if got := sessiontest.Values(t, manager, cookies); got != `{"left":true}` {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestReaderNeverOverwritesAWriter(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	cookies, _ := begin(t, manager, map[string]any{"a": 0})
-	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, reader *session.Session) {
-		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, writer *session.Session) { _ = writer.Set("a", 1) })
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"a": 0})
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, reader *session.Session) {
+		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, writer *session.Session) { _ = writer.Set("a", 1) })
 		reader.Keys()
 		_ = reader.Set("a", 0)
 	})
-	if got := values(t, manager, cookies); got != `{"a":1}` {
+	if got := sessiontest.Values(t, manager, cookies); got != `{"a":1}` {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestUpdateThatMeetsAnotherTypeFailsTheSave(t *testing.T) {
-	b, _ := miniRedis(t)
+	b, _ := sessiontest.MiniRedis(t)
 	var failure error
-	manager := newManager(t, session.Config{Store: b.store, OnError: func(w http.ResponseWriter, _ *http.Request, err error) { failure = err }})
-	cookies, _ := begin(t, manager, map[string]any{"visits": 1})
-	response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, OnError: func(w http.ResponseWriter, _ *http.Request, err error) { failure = err }})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"visits": 1})
+	response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		_ = visits.Update(s, func(n int) int { return n + 1 })
-		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) { _ = other.Set("visits", 4929.5) })
+		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) { _ = other.Set("visits", 4929.5) })
 	})
 	if response.StatusCode != 503 || failure == nil {
 		t.Errorf("status %d, error %v", response.StatusCode, failure)
@@ -173,51 +174,51 @@ func TestUpdateThatMeetsAnotherTypeFailsTheSave(t *testing.T) {
 	if failure != nil && strings.Contains(failure.Error(), "4929") {
 		t.Errorf("the error, which is logged, quotes the value: %v", failure)
 	}
-	if got := values(t, manager, cookies); got != `{"visits":4929.5}` {
+	if got := sessiontest.Values(t, manager, cookies); got != `{"visits":4929.5}` {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestTooLargeAfterAMerge(t *testing.T) {
-	b, _ := miniRedis(t)
+	b, _ := sessiontest.MiniRedis(t)
 	var failure error
-	manager := newManager(t, session.Config{Store: b.store, MaxBytes: 200, OnError: func(w http.ResponseWriter, _ *http.Request, err error) { failure = err }})
-	cookies, _ := begin(t, manager, map[string]any{"a": 0})
-	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, MaxBytes: 200, OnError: func(w http.ResponseWriter, _ *http.Request, err error) { failure = err }})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"a": 0})
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		_ = s.Set("b", strings.Repeat("b", 100))
-		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) {
+		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) {
 			_ = other.Set("c", strings.Repeat("c", 100))
 		})
 	})
 	if !errors.Is(failure, session.ErrTooLarge) {
 		t.Errorf("got %v", failure)
 	}
-	if got := values(t, manager, cookies); got != `{"a":0,"c":"`+strings.Repeat("c", 100)+`"}` {
+	if got := sessiontest.Values(t, manager, cookies); got != `{"a":0,"c":"`+strings.Repeat("c", 100)+`"}` {
 		t.Errorf("got %s", got)
 	}
 }
 
 // endings are the ways in which a session ends while a slow request holds it.
-var endings = map[string]func(t *testing.T, b backend, manager *session.Manager, cookies []*http.Cookie, id string){
-	"destroyed": func(t *testing.T, _ backend, manager *session.Manager, cookies []*http.Cookie, _ string) {
-		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
+var endings = map[string]func(t *testing.T, b sessiontest.Backend, manager *session.Manager, cookies []*http.Cookie, id string){
+	"destroyed": func(t *testing.T, _ sessiontest.Backend, manager *session.Manager, cookies []*http.Cookie, _ string) {
+		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
 	},
-	"renewed": func(t *testing.T, _ backend, manager *session.Manager, cookies []*http.Cookie, _ string) {
-		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	"renewed": func(t *testing.T, _ sessiontest.Backend, manager *session.Manager, cookies []*http.Cookie, _ string) {
+		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if err := s.Renew(); err != nil {
 				t.Error(err)
 			}
 		})
 	},
-	"deleted in Redis": func(_ *testing.T, b backend, _ *session.Manager, _ []*http.Cookie, id string) {
-		b.do("DEL", "session:"+id)
+	"deleted in Redis": func(_ *testing.T, b sessiontest.Backend, _ *session.Manager, _ []*http.Cookie, id string) {
+		b.Do("DEL", "session:"+id)
 	},
-	"expired": func(t *testing.T, b backend, _ *session.Manager, _ []*http.Cookie, id string) {
-		b.do("PEXPIRE", "session:"+id, 1)
-		if b.mini != nil {
-			b.mini.FastForward(time.Millisecond)
+	"expired": func(t *testing.T, b sessiontest.Backend, _ *session.Manager, _ []*http.Cookie, id string) {
+		b.Do("PEXPIRE", "session:"+id, 1)
+		if b.Mini != nil {
+			b.Mini.FastForward(time.Millisecond)
 		}
-		for deadline := time.Now().Add(5 * time.Second); b.do("EXISTS", "session:"+id) != int64(0); {
+		for deadline := time.Now().Add(5 * time.Second); b.Do("EXISTS", "session:"+id) != int64(0); {
 			if time.Now().After(deadline) {
 				t.Fatal("the key does not expire")
 			}
@@ -225,37 +226,18 @@ var endings = map[string]func(t *testing.T, b backend, manager *session.Manager,
 	},
 }
 
-// slowWorks are what a slow request does after its session has ended.
-var slowWorks = map[string]func(w http.ResponseWriter, s *session.Session){
-	"reads":  func(_ http.ResponseWriter, s *session.Session) { s.Keys() },
-	"writes": func(_ http.ResponseWriter, s *session.Session) { _ = s.Set("late", 1) },
-	"updates": func(_ http.ResponseWriter, s *session.Session) {
-		_ = visits.Update(s, func(n int) int { return n + 1 })
-	},
-	"deletes":                  func(_ http.ResponseWriter, s *session.Session) { s.Delete("user") },
-	"clears":                   func(_ http.ResponseWriter, s *session.Session) { s.Clear() },
-	"renews":                   func(_ http.ResponseWriter, s *session.Session) { _ = s.Renew() },
-	"destroys":                 func(_ http.ResponseWriter, s *session.Session) { s.Destroy() },
-	"writes after the headers": func(w http.ResponseWriter, s *session.Session) { w.WriteHeader(200); _ = s.Set("late", 1) },
-	"writes before and after": func(w http.ResponseWriter, s *session.Session) {
-		_ = s.Set("a", 1)
-		w.WriteHeader(200)
-		_ = s.Set("b", 1)
-	},
-}
-
 func TestSlowRequestNeverBringsASessionBack(t *testing.T) {
-	onEachRedis(t, func(t *testing.T, b backend) {
-		manager := newManager(t, session.Config{Store: b.store})
+	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
+		manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 		for ending, end := range endings {
-			for work, do := range slowWorks {
+			for work, do := range sessiontest.SlowWorks() {
 				t.Run(ending+", it "+work, func(t *testing.T) {
-					cookies, id := begin(t, manager, map[string]any{"user": "alice"})
-					response := request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+					cookies, id := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
+					response := sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 						end(t, b, manager, cookies, id)
 						do(w, s)
 					})
-					if got := b.get(t, id); got != "" {
+					if got := b.Get(t, id); got != "" {
 						t.Errorf("the session is back: %s", got)
 					}
 					if cookie := response.Header.Get("Set-Cookie"); cookie != "" {
@@ -271,11 +253,11 @@ func TestSlowRequestNeverBringsASessionBack(t *testing.T) {
 }
 
 func TestEndedSessionSaysSo(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	cookies, id := begin(t, manager, map[string]any{"user": "alice"})
-	response := request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
-		b.do("DEL", "session:"+id)
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
+	response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+		b.Do("DEL", "session:"+id)
 		_ = s.Set("n", 1)
 		for name, err := range map[string]error{
 			"Save":   s.Save(r.Context()),
@@ -296,227 +278,20 @@ func TestEndedSessionSaysSo(t *testing.T) {
 			t.Errorf("Set after Destroy: %v", err)
 		}
 	})
-	if got := values(t, manager, response.Cookies()); got != `{"n":3}` {
+	if got := sessiontest.Values(t, manager, response.Cookies()); got != `{"n":3}` {
 		t.Errorf("got %s", got)
-	}
-}
-
-func TestRenewMergesWhatTheOldSessionBecame(t *testing.T) {
-	onEachRedis(t, func(t *testing.T, b backend) {
-		manager := newManager(t, session.Config{Store: b.store})
-		cookies, id := begin(t, manager, map[string]any{"a": 0, "visits": 1})
-		response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
-			_ = s.Renew()
-			_ = user.Set(s, "alice")
-			_ = visits.Update(s, func(n int) int { return n + 1 })
-			request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) {
-				_ = other.Set("a", 1)
-				_ = visits.Update(other, func(n int) int { return n + 10 })
-			})
-		})
-		if got := values(t, manager, response.Cookies()); got != `{"a":1,"visits":12,"user":"alice"}` {
-			t.Errorf("got %s", got)
-		}
-		if got := b.get(t, id); got != "" || len(b.keys(t)) != 1 {
-			t.Errorf("old session %s, keys %q", got, b.keys(t))
-		}
-	})
-}
-
-func TestRenewOfASessionThatIsGoneKeepsOnlyWhatWasSet(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	cookies, id := begin(t, manager, map[string]any{"secret": 1})
-	response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
-		b.do("DEL", "session:"+id)
-		_ = s.Renew()
-		_ = user.Set(s, "alice")
-	})
-	if got := values(t, manager, response.Cookies()); got != `{"user":"alice"}` {
-		t.Errorf("got %s", got)
-	}
-}
-
-func TestRenewedSessionThatVanishesBeforeItsMergeHasEnded(t *testing.T) {
-	b, mini := miniRedis(t)
-	store := &faultyStore{Store: b.store}
-	manager := newManager(t, session.Config{Store: store})
-	cookies, _ := begin(t, manager, map[string]any{"n": 1})
-	var kept *session.Session
-	response := request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
-		kept = s
-		_ = s.Renew()
-		request(t, newManager(t, session.Config{Store: b.store}), cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) {
-			_ = other.Set("n", 2)
-		})
-		saves := 0
-		store.beforeSave = func() error {
-			if saves++; saves == 2 {
-				mini.FlushAll()
-			}
-			return nil
-		}
-		w.WriteHeader(200)
-		if err := s.Set("n", 3); !errors.Is(err, session.ErrEnded) {
-			t.Errorf("Set: %v", err)
-		}
-	})
-	if response.Header.Get("Set-Cookie") != "" || len(b.keys(t)) != 0 || len(kept.Keys()) != 0 {
-		t.Errorf("headers %v, keys %q, values %q", response.Header, b.keys(t), kept.Keys())
-	}
-}
-
-func TestRenewThatCannotDeleteTheOldSessionFails(t *testing.T) {
-	b, _ := miniRedis(t)
-	store := &faultyStore{Store: b.store}
-	manager := newManager(t, session.Config{Store: store})
-	cookies, id := begin(t, manager, map[string]any{"n": 1})
-	var once bool
-	store.onDelete = func() error {
-		if once {
-			return nil
-		}
-		once = true
-		return errors.New("reply lost")
-	}
-	response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Renew() })
-	if response.StatusCode != 503 || response.Header.Get("Set-Cookie") != "" {
-		t.Errorf("status %d, headers %v", response.StatusCode, response.Header)
-	}
-	if keys := b.keys(t); len(keys) != 1 || keys[0] != "session:"+id {
-		t.Errorf("keys %q", keys)
-	}
-}
-
-func TestDestroyThatFailsIsAFailedSave(t *testing.T) {
-	b, _ := miniRedis(t)
-	store := &faultyStore{Store: b.store, onDelete: func() error { return errors.New("no route") }}
-	manager := newManager(t, session.Config{Store: store})
-	cookies, id := begin(t, manager, map[string]any{"n": 1})
-	response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
-		s.Destroy()
-		_ = s.Set("n", 2)
-	})
-	if response.StatusCode != 503 || response.Header.Get("Set-Cookie") != "" || b.get(t, id) == "" || len(b.keys(t)) != 1 {
-		t.Errorf("status %d, headers %v, keys %q", response.StatusCode, response.Header, b.keys(t))
-	}
-}
-
-func TestSaveInTheMiddleOfAHandler(t *testing.T) {
-	onEachRedis(t, func(t *testing.T, b backend) {
-		manager := newManager(t, session.Config{Store: b.store, IdleTimeout: time.Minute})
-		response := request(t, manager, nil, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
-			if err := s.Save(r.Context()); err != nil || s.ID() != "" {
-				t.Errorf("Save of nothing: %v, ID %q", err, s.ID())
-			}
-			_ = visits.Set(s, 1)
-			if err := s.Save(r.Context()); err != nil || b.get(t, s.ID()) == "" {
-				t.Errorf("Save of a new session: %v, ID %q", err, s.ID())
-			}
-			w.WriteHeader(200)
-			b.do("SET", "session:"+s.ID(), `{"visits":7}`, "PX", 5000)
-			_ = visits.Update(s, func(n int) int { return n + 1 })
-			if n, _ := visits.Get(s); n != 2 {
-				t.Errorf("before Save Get shows %d", n)
-			}
-			if err := s.Save(r.Context()); err != nil {
-				t.Errorf("Save of a change: %v", err)
-			}
-			if n, _ := visits.Get(s); n != 8 {
-				t.Errorf("after Save Get shows %d", n)
-			}
-			b.do("SET", "session:"+s.ID(), `{"visits":9}`, "PX", 5000)
-			if err := s.Save(r.Context()); err != nil {
-				t.Errorf("Save of no change: %v", err)
-			}
-			if n, _ := visits.Get(s); n != 9 {
-				t.Errorf("after a Save without changes Get shows %d", n)
-			}
-			if ttl := b.do("PTTL", "session:"+s.ID()).(int64); ttl < 50_000 {
-				t.Errorf("the Save without changes left %d ms to live", ttl)
-			}
-			b.do("DEL", "session:"+s.ID())
-			if err := s.Save(r.Context()); !errors.Is(err, session.ErrEnded) {
-				t.Errorf("Save of a deleted session: %v", err)
-			}
-		})
-		if response.Header.Get("Set-Cookie") == "" || len(b.keys(t)) != 0 {
-			t.Errorf("cookie %q, keys %q", response.Header.Get("Set-Cookie"), b.keys(t))
-		}
-	})
-}
-
-func TestSessionThatEndsBeforeTheHeadersGetsNoCookie(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	response := request(t, manager, nil, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
-		_ = visits.Set(s, 1)
-		_ = s.Save(r.Context())
-		b.do("DEL", "session:"+s.ID())
-		_ = visits.Set(s, 2)
-	})
-	if response.Header.Get("Set-Cookie") != "" || len(b.keys(t)) != 0 {
-		t.Errorf("cookie %q, keys %q", response.Header.Get("Set-Cookie"), b.keys(t))
-	}
-}
-
-// A save whose reply was lost is repeated as it was: an update in it counts once.
-func TestSaveAfterALostReplyCountsAnUpdateOnce(t *testing.T) {
-	lost := errors.New("reply lost")
-	tests := map[string]struct {
-		executed bool
-		meddle   func(other *session.Session)
-		want     string
-		fails    bool
-	}{
-		"executed":                          {true, nil, `{"visits":2,"more":true}`, false},
-		"not executed":                      {false, nil, `{"visits":2,"more":true}`, false},
-		"executed, then another request":    {true, func(other *session.Session) { _ = other.Set("x", 1) }, `{"visits":2,"x":1,"more":true}`, true},
-		"not executed, but another request": {false, func(other *session.Session) { _ = other.Set("x", 1) }, `{"visits":1,"x":1,"more":true}`, true},
-	}
-	for name, test := range tests {
-		t.Run(name, func(t *testing.T) {
-			b, _ := miniRedis(t)
-			store := &faultyStore{Store: b.store}
-			manager := newManager(t, session.Config{Store: store})
-			healthy := newManager(t, session.Config{Store: b.store})
-			cookies, _ := begin(t, manager, map[string]any{"visits": 1})
-			request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
-				_ = visits.Update(s, func(n int) int { return n + 1 })
-				fail := func() error { return lost }
-				if test.executed {
-					store.afterSave = fail
-				} else {
-					store.beforeSave = fail
-				}
-				if err := s.Save(r.Context()); !errors.Is(err, lost) {
-					t.Errorf("Save: %v", err)
-				}
-				store.afterSave, store.beforeSave = nil, nil
-				if test.meddle != nil {
-					request(t, healthy, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) { test.meddle(other) })
-				}
-				_ = s.Set("more", true)
-				if err := s.Save(r.Context()); (err != nil) != test.fails {
-					t.Errorf("the next Save: %v", err)
-				}
-			})
-			if got := values(t, healthy, cookies); got != test.want {
-				t.Errorf("got %s, want %s", got, test.want)
-			}
-		})
 	}
 }
 
 func TestGoroutinesOfOneHandlerShareTheSession(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	cookies, _ := begin(t, manager, map[string]any{"n": 1})
-	request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, _ *session.Session) {
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, _ *session.Session) {
 		var all sync.WaitGroup
 		for i := range 20 {
 			all.Go(func() {
-				s := load(t, r)
+				s := sessiontest.Load(t, r)
 				_ = s.Set(fmt.Sprint("key", i), i)
 				_ = visits.Update(s, func(n int) int { return n + 1 })
 				s.Keys()
@@ -530,7 +305,7 @@ func TestGoroutinesOfOneHandlerShareTheSession(t *testing.T) {
 		}
 		all.Wait()
 	})
-	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if n, _ := visits.Get(s); n != 20 || len(s.Keys()) != 22 {
 			t.Errorf("visits %d, keys %q", n, s.Keys())
 		}

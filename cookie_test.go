@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/internal/sessiontest"
 )
 
 func TestSetCookieLine(t *testing.T) {
@@ -28,9 +29,9 @@ func TestSetCookieLine(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			b, _ := miniRedis(t)
-			manager := newManager(t, session.Config{Store: b.store, Lifetime: time.Hour, Cookie: test.cookie})
-			response := request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 1) })
+			b, _ := sessiontest.MiniRedis(t)
+			manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Lifetime: time.Hour, Cookie: test.cookie})
+			response := sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 1) })
 			if len(response.Cookies()) != 1 {
 				t.Fatalf("cookies %q", response.Header["Set-Cookie"])
 			}
@@ -46,7 +47,7 @@ func TestSetCookieLine(t *testing.T) {
 }
 
 func TestCookieFaults(t *testing.T) {
-	b, _ := miniRedis(t)
+	b, _ := sessiontest.MiniRedis(t)
 	tests := map[string]struct {
 		cookie   session.Cookie
 		mentions string
@@ -72,7 +73,7 @@ func TestCookieFaults(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := session.New(session.Config{Store: b.store, Lifetime: 401 * 24 * time.Hour, Cookie: test.cookie})
+			_, err := session.New(session.Config{Store: b.Store, Lifetime: 401 * 24 * time.Hour, Cookie: test.cookie})
 			if err == nil || !strings.Contains(err.Error(), test.mentions) || !strings.HasPrefix(err.Error(), "session: Config.") {
 				t.Errorf("got %v", err)
 			}
@@ -82,8 +83,8 @@ func TestCookieFaults(t *testing.T) {
 
 // RFC 6265bis, section 4.1.1: a response has no two Set-Cookie lines of one name, whatever the handler did.
 func TestOneSetCookieForAnyOrderOfChanges(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	works := map[string]func(w http.ResponseWriter, r *http.Request, s *session.Session){
 		"set": func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			_ = s.Set("n", time.Now().UnixNano())
@@ -100,8 +101,8 @@ func TestOneSetCookieForAnyOrderOfChanges(t *testing.T) {
 		for second := range works {
 			for third := range works {
 				name := first + ", " + second + ", " + third
-				cookies, _ := begin(t, manager, map[string]any{"n": 1})
-				response := request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+				cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+				response := sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 					for _, work := range []string{first, second, third} {
 						works[work](w, r, s)
 					}

@@ -13,16 +13,16 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
+	"github.com/sessionkv/session/internal/sessiontest"
 )
 
 func TestRedisCommandsOfEachKindOfRequest(t *testing.T) {
 	server := redistest.Start(t)
-	b := newBackend(t, server.Addr())
-	manager := newManager(t, session.Config{Store: b.store})
-	cookies, _ := begin(t, manager, map[string]any{"n": 1})
-	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 2) }) // loads the script
+	b := sessiontest.NewBackend(t, server.Addr())
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 2) }) // loads the script
 	tests := []struct {
 		name    string
 		cookies []*http.Cookie
@@ -39,16 +39,16 @@ func TestRedisCommandsOfEachKindOfRequest(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			got := server.Commands(t, func() {
-				request(t, manager, test.cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { test.handler(s) })
+				sessiontest.Request(t, manager, test.cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { test.handler(s) })
 			})
 			if !slices.Equal(got, test.want) {
 				t.Errorf("%q, want %q", got, test.want)
 			}
 		})
 	}
-	cookies, _ = begin(t, manager, map[string]any{"n": 1})
+	cookies, _ = sessiontest.Begin(t, manager, map[string]any{"n": 1})
 	if got := server.Commands(t, func() {
-		request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
+		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
 	}); !slices.Equal(got, []string{"GETEX", "GETDEL"}) {
 		t.Errorf("destroying: %q", got)
 	}
@@ -56,10 +56,10 @@ func TestRedisCommandsOfEachKindOfRequest(t *testing.T) {
 
 func TestHungRedisIsAnsweredWithinStoreTimeout(t *testing.T) {
 	server := redistest.Start(t)
-	b := newBackend(t, server.Addr())
+	b := sessiontest.NewBackend(t, server.Addr())
 	const timeout = 300 * time.Millisecond
-	manager := newManager(t, session.Config{Store: b.store, StoreTimeout: timeout, Logger: new(logs).logger()})
-	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, StoreTimeout: timeout, Logger: new(sessiontest.Logs).Logger()})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
 	bounded := func(what string, work func()) {
 		t.Helper()
 		start := time.Now()
@@ -68,7 +68,7 @@ func TestHungRedisIsAnsweredWithinStoreTimeout(t *testing.T) {
 			t.Errorf("%s took %v", what, took)
 		}
 	}
-	response := request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+	response := sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		_ = s.Set("n", 2)
 		server.Stop()
 		bounded("the save", func() { w.WriteHeader(200) })
@@ -86,26 +86,26 @@ func TestHungRedisIsAnsweredWithinStoreTimeout(t *testing.T) {
 		})
 	})).ServeHTTP(httptest.NewRecorder(), r)
 	server.Cont()
-	if got := values(t, manager, cookies); got != `{"n":1}` && got != `{"n":2}` {
+	if got := sessiontest.Values(t, manager, cookies); got != `{"n":1}` && got != `{"n":2}` {
 		t.Errorf("after the hang: %s", got)
 	}
 }
 
 func TestRedisDown(t *testing.T) {
 	server := redistest.Start(t)
-	b := newBackend(t, server.Addr())
-	var log logs
-	manager := newManager(t, session.Config{Store: b.store, Logger: log.logger()})
-	cookies, _ := begin(t, manager, map[string]any{"n": 1})
+	b := sessiontest.NewBackend(t, server.Addr())
+	var log sessiontest.Logs
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Logger: log.Logger()})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
 	server.Shutdown()
 	defer server.Restart()
-	request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if len(s.Keys()) != 0 {
 			t.Error("values without a cookie")
 		}
 	})
-	response := request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 1) })
-	if response.StatusCode != 503 || response.Header.Get("Set-Cookie") != "" || !strings.Contains(log.String(), "not saved") {
+	response := sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 1) })
+	if response.StatusCode != 503 || response.Header.Get("Set-Cookie") != "" || !strings.Contains(log.String(), "session unavailable") {
 		t.Errorf("a new session: %d %v %s", response.StatusCode, response.Header, log.String())
 	}
 	r := httptest.NewRequest("GET", "/", nil)
@@ -123,12 +123,12 @@ func TestRedisDown(t *testing.T) {
 
 func TestRestartUnderIdleConnectionsFailsNoRequest(t *testing.T) {
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
-	b := newBackend(t, server.Addr())
-	manager := newManager(t, session.Config{Store: b.store})
+	b := sessiontest.NewBackend(t, server.Addr())
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	var cookies [][]*http.Cookie
 	var all, loaded sync.WaitGroup
 	for i := range 10 {
-		c, _ := begin(t, manager, map[string]any{"n": i})
+		c, _ := sessiontest.Begin(t, manager, map[string]any{"n": i})
 		cookies = append(cookies, c)
 	}
 	server.Stop()
@@ -136,7 +136,7 @@ func TestRestartUnderIdleConnectionsFailsNoRequest(t *testing.T) {
 		loaded.Add(1)
 		all.Go(func() {
 			loaded.Done()
-			request(t, manager, c, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {})
+			sessiontest.Request(t, manager, c, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {})
 		})
 	}
 	loaded.Wait()
@@ -145,12 +145,12 @@ func TestRestartUnderIdleConnectionsFailsNoRequest(t *testing.T) {
 	server.Shutdown()
 	server.Restart()
 	for i, c := range cookies {
-		response := request(t, manager, c, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		response := sessiontest.Request(t, manager, c, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if err := visits.Update(s, func(n int) int { return n + 1 }); err != nil {
 				t.Error(err)
 			}
 		})
-		if got, want := values(t, manager, c), fmt.Sprintf(`{"n":%d,"visits":1}`, i); response.StatusCode != 200 || got != want {
+		if got, want := sessiontest.Values(t, manager, c), fmt.Sprintf(`{"n":%d,"visits":1}`, i); response.StatusCode != 200 || got != want {
 			t.Errorf("status %d, got %s, want %s", response.StatusCode, got, want)
 		}
 	}
@@ -160,9 +160,9 @@ func TestRestartUnderIdleConnectionsFailsNoRequest(t *testing.T) {
 func TestLostReplies(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server.Addr())
-	b := newBackend(t, proxy.Addr())
-	manager := newManager(t, session.Config{Store: b.store})
-	direct := newManager(t, session.Config{Store: newBackend(t, server.Addr()).store})
+	b := sessiontest.NewBackend(t, proxy.Addr())
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	direct := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewBackend(t, server.Addr()).Store})
 	works := map[string]struct {
 		do      func(s *session.Session)
 		replies int // that pass before one is lost
@@ -174,8 +174,8 @@ func TestLostReplies(t *testing.T) {
 	}
 	for name, work := range works {
 		t.Run(name, func(t *testing.T) {
-			cookies, _ := begin(t, direct, map[string]any{"visits": 1})
-			response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			cookies, _ := sessiontest.Begin(t, direct, map[string]any{"visits": 1})
+			response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				work.do(s)
 				proxy.DropReplies(work.replies, 1)
 			})
@@ -183,36 +183,36 @@ func TestLostReplies(t *testing.T) {
 			if response.StatusCode != 200 {
 				t.Errorf("status %d", response.StatusCode)
 			}
-			if got := values(t, direct, cookies); got != work.want {
+			if got := sessiontest.Values(t, direct, cookies); got != work.want {
 				t.Errorf("got %s", got)
 			}
 		})
 	}
 	t.Run("loading", func(t *testing.T) {
-		cookies, _ := begin(t, direct, map[string]any{"visits": 1})
+		cookies, _ := sessiontest.Begin(t, direct, map[string]any{"visits": 1})
 		proxy.DropReplies(0, 1)
-		if got := values(t, manager, cookies); got != `{"visits":1}` {
+		if got := sessiontest.Values(t, manager, cookies); got != `{"visits":1}` {
 			t.Errorf("got %s", got)
 		}
 	})
 	t.Run("a new session", func(t *testing.T) {
-		response := request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		response := sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			_ = visits.Set(s, 1)
 			proxy.DropReplies(0, 1)
 		})
 		proxy.DropReplies(0, 0)
-		if got := values(t, direct, response.Cookies()); response.StatusCode != 200 || got != `{"visits":1}` {
+		if got := sessiontest.Values(t, direct, response.Cookies()); response.StatusCode != 200 || got != `{"visits":1}` {
 			t.Errorf("status %d, got %s", response.StatusCode, got)
 		}
 	})
 	t.Run("destroying", func(t *testing.T) {
-		cookies, _ := begin(t, direct, map[string]any{"visits": 1})
-		response := request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		cookies, _ := sessiontest.Begin(t, direct, map[string]any{"visits": 1})
+		response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			s.Destroy()
 			proxy.DropReplies(0, 1)
 		})
 		proxy.DropReplies(0, 0)
-		if response.StatusCode != 503 || values(t, direct, cookies) != "{}" {
+		if response.StatusCode != 503 || sessiontest.Values(t, direct, cookies) != "{}" {
 			t.Errorf("status %d: whether the session is deleted is unknown to the node, and it is", response.StatusCode)
 		}
 	})
@@ -220,10 +220,10 @@ func TestLostReplies(t *testing.T) {
 
 func TestLoadAndSaveObeyTheDeadlineOfAnExplicitSave(t *testing.T) {
 	server := redistest.Start(t)
-	b := newBackend(t, server.Addr())
-	manager := newManager(t, session.Config{Store: b.store, StoreTimeout: time.Minute, OnError: func(http.ResponseWriter, *http.Request, error) {}})
-	cookies, _ := begin(t, manager, map[string]any{"n": 1})
-	request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+	b := sessiontest.NewBackend(t, server.Addr())
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, StoreTimeout: time.Minute, OnError: func(http.ResponseWriter, *http.Request, error) {}})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 		_ = s.Set("n", 2)
 		server.Stop()
 		ctx, cancel := context.WithTimeout(r.Context(), 100*time.Millisecond)
@@ -237,34 +237,18 @@ func TestLoadAndSaveObeyTheDeadlineOfAnExplicitSave(t *testing.T) {
 		}
 		server.Cont()
 	})
-	if got := values(t, manager, cookies); got != `{"n":2}` {
+	if got := sessiontest.Values(t, manager, cookies); got != `{"n":2}` {
 		t.Errorf("the save at the end of the handler left %s", got)
 	}
 }
 
-// A lossyStore executes no Save of the sessions in lost, and keeps the bytes it was given, as one does whose connection still
-// writes them when the time is up.
-type lossyStore struct {
-	driver.Store
-	lost map[string]bool
-	kept [][]byte
-}
-
-func (s *lossyStore) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
-	if s.lost[id] {
-		s.kept = append(s.kept, was, value)
-		return nil, context.DeadlineExceeded
-	}
-	return s.Store.Save(ctx, id, was, value, ttl)
-}
-
-// The memory of a value that was saved is used again, but not that of a value which the store may still be sending: neither
-// the new one nor the one that it was to replace.
+// The memory of a value that was saved is used again, but not that of a value which the store may still be sending:
+// neither the new one nor the one that it was to replace.
 func TestBytesOfAFailedSaveAreLeftAlone(t *testing.T) {
-	store := &lossyStore{Store: newMemStore(), lost: make(map[string]bool)}
-	manager := newManager(t, session.Config{Store: store, OnError: func(http.ResponseWriter, *http.Request, error) {}})
-	failing, id := begin(t, manager, map[string]any{"visits": 0})
-	succeeding, _ := begin(t, manager, map[string]any{"visits": 0})
+	store := &sessiontest.LossyStore{Store: sessiontest.NewMemory(), Lost: make(map[string]bool)}
+	manager := sessiontest.NewManager(t, session.Config{Store: store, OnError: func(http.ResponseWriter, *http.Request, error) {}})
+	failing, id := sessiontest.Begin(t, manager, map[string]any{"visits": 0})
+	succeeding, _ := sessiontest.Begin(t, manager, map[string]any{"visits": 0})
 	var sent []string
 	count := func(s *session.Session) {
 		if err := visits.Update(s, func(n int) int { return n + 1 }); err != nil {
@@ -272,23 +256,103 @@ func TestBytesOfAFailedSaveAreLeftAlone(t *testing.T) {
 		}
 	}
 	for range 50 {
-		request(t, manager, failing, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+		sessiontest.Request(t, manager, failing, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 			count(s)
 			if err := s.Save(r.Context()); err != nil { // what the next save replaces is then in memory of the Manager
 				t.Error(err)
 			}
 			count(s)
-			store.lost[id] = true
+			store.Lost[id] = true
 		})
-		store.lost[id] = false
-		for _, value := range store.kept[len(store.kept)-2:] {
+		store.Lost[id] = false
+		for _, value := range store.Kept[len(store.Kept)-2:] {
 			sent = append(sent, string(value))
 		}
-		request(t, manager, succeeding, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { count(s) })
+		sessiontest.Request(t, manager, succeeding, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { count(s) })
 	}
-	for i, value := range store.kept {
+	for i, value := range store.Kept {
 		if string(value) != sent[i] {
 			t.Fatalf("the value %s has become %s", sent[i], value)
 		}
+	}
+}
+
+// A save whose reply was lost is repeated as it was: an update in it counts once.
+func TestSaveAfterALostReplyCountsAnUpdateOnce(t *testing.T) {
+	lost := errors.New("reply lost")
+	tests := map[string]struct {
+		executed bool
+		meddle   func(other *session.Session)
+		want     string
+		fails    bool
+	}{
+		"executed":                          {true, nil, `{"visits":2,"more":true}`, false},
+		"not executed":                      {false, nil, `{"visits":2,"more":true}`, false},
+		"executed, then another request":    {true, func(other *session.Session) { _ = other.Set("x", 1) }, `{"visits":2,"x":1,"more":true}`, true},
+		"not executed, but another request": {false, func(other *session.Session) { _ = other.Set("x", 1) }, `{"visits":1,"x":1,"more":true}`, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			b, _ := sessiontest.MiniRedis(t)
+			store := &sessiontest.FaultyStore{Store: b.Store}
+			manager := sessiontest.NewManager(t, session.Config{Store: store})
+			healthy := sessiontest.NewManager(t, session.Config{Store: b.Store})
+			cookies, _ := sessiontest.Begin(t, manager, map[string]any{"visits": 1})
+			sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+				_ = visits.Update(s, func(n int) int { return n + 1 })
+				fail := func() error { return lost }
+				if test.executed {
+					store.AfterSave = fail
+				} else {
+					store.BeforeSave = fail
+				}
+				if err := s.Save(r.Context()); !errors.Is(err, lost) {
+					t.Errorf("Save: %v", err)
+				}
+				store.AfterSave, store.BeforeSave = nil, nil
+				if test.meddle != nil {
+					sessiontest.Request(t, healthy, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) { test.meddle(other) })
+				}
+				_ = s.Set("more", true)
+				if err := s.Save(r.Context()); (err != nil) != test.fails {
+					t.Errorf("the next Save: %v", err)
+				}
+			})
+			if got := sessiontest.Values(t, healthy, cookies); got != test.want {
+				t.Errorf("got %s, want %s", got, test.want)
+			}
+		})
+	}
+}
+
+func TestClientThatHangsUpLosesNothing(t *testing.T) {
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	waiting, done := sessiontest.NewGate(), make(chan struct{})
+	server := sessiontest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(done)
+		manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			s := sessiontest.Load(t, r)
+			waiting.Wait()
+			<-r.Context().Done()
+			_ = s.Set("n", 2)
+		})).ServeHTTP(w, r)
+	}))
+	ctx, hangUp := context.WithCancel(t.Context())
+	r, _ := http.NewRequestWithContext(ctx, "GET", server.URL, nil)
+	r.AddCookie(cookies[0])
+	go func() {
+		<-waiting.Reached
+		hangUp()
+		close(waiting.Open)
+	}()
+	if response, err := server.Client().Do(r); err == nil {
+		response.Body.Close()
+		t.Error("the client got a response")
+	}
+	<-done
+	if got := b.Get(t, id); !strings.HasSuffix(got, `"n":2}`) {
+		t.Errorf("stored %s", got)
 	}
 }

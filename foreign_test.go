@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/driver"
+	"github.com/sessionkv/session/internal/sessiontest"
 )
 
-// Code that is not the library's may come back to the Session: a logger that adds its ID to every line, a store that traces
-// its calls, a value that encodes itself. None of it may wait for a lock that its own caller holds.
+// Code that is not the library's may come back to the Session: a logger that adds its ID to every line, a store that
+// traces its calls, a value that encodes itself. None of it may wait for a lock that its own caller holds.
 
 // comeBack uses the session that ctx leads to, if it leads to one.
 func comeBack(ctx context.Context) {
@@ -35,24 +35,6 @@ func (h contextualHandler) Handle(ctx context.Context, record slog.Record) error
 	return h.Handler.Handle(ctx, record)
 }
 
-// A tracingStore asks for the session in every call.
-type tracingStore struct{ driver.Store }
-
-func (s tracingStore) Load(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
-	comeBack(ctx)
-	return s.Store.Load(ctx, id, ttl)
-}
-
-func (s tracingStore) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
-	comeBack(ctx)
-	return s.Store.Save(ctx, id, was, value, ttl)
-}
-
-func (s tracingStore) Delete(ctx context.Context, id string) ([]byte, error) {
-	comeBack(ctx)
-	return s.Store.Delete(ctx, id)
-}
-
 // returns fails the test if fn hangs.
 func returns(t *testing.T, fn func()) {
 	t.Helper()
@@ -69,62 +51,62 @@ func returns(t *testing.T, fn func()) {
 }
 
 func TestForeignCodeMayComeBackToTheSession(t *testing.T) {
-	output := new(logs)
+	output := new(sessiontest.Logs)
 	logger := slog.New(contextualHandler{slog.NewTextHandler(output, nil)})
-	for name, test := range map[string]func(t *testing.T, manager *session.Manager, store *faultyStore, mem *memStore){
-		"a stored value is no session": func(t *testing.T, manager *session.Manager, _ *faultyStore, mem *memStore) {
-			cookies, id := begin(t, manager, map[string]any{"n": 1})
-			mem.put(id, []byte("[]"), time.Hour)
-			request(t, manager, cookies, func(http.ResponseWriter, *http.Request, *session.Session) {})
+	for name, test := range map[string]func(t *testing.T, manager *session.Manager, store *sessiontest.FaultyStore, mem *sessiontest.Memory){
+		"a stored value is no session": func(t *testing.T, manager *session.Manager, _ *sessiontest.FaultyStore, mem *sessiontest.Memory) {
+			cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+			mem.Put(id, "[]")
+			sessiontest.Request(t, manager, cookies, func(http.ResponseWriter, *http.Request, *session.Session) {})
 		},
-		"two living sessions": func(t *testing.T, manager *session.Manager, _ *faultyStore, _ *memStore) {
-			one, _ := begin(t, manager, map[string]any{"n": 1})
-			two, _ := begin(t, manager, map[string]any{"n": 2})
-			request(t, manager, append(one, two...), func(http.ResponseWriter, *http.Request, *session.Session) {})
+		"two living sessions": func(t *testing.T, manager *session.Manager, _ *sessiontest.FaultyStore, _ *sessiontest.Memory) {
+			one, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+			two, _ := sessiontest.Begin(t, manager, map[string]any{"n": 2})
+			sessiontest.Request(t, manager, append(one, two...), func(http.ResponseWriter, *http.Request, *session.Session) {})
 		},
-		"a late save fails": func(t *testing.T, manager *session.Manager, store *faultyStore, _ *memStore) {
-			cookies, _ := begin(t, manager, map[string]any{"n": 1})
-			request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		"a late save fails": func(t *testing.T, manager *session.Manager, store *sessiontest.FaultyStore, _ *sessiontest.Memory) {
+			cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+			sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 				w.WriteHeader(http.StatusOK)
 				_ = s.Set("n", 2)
-				store.beforeSave = func() error { return errors.New("down") }
+				store.BeforeSave = func() error { return errors.New("down") }
 			})
 		},
-		"a save fails": func(t *testing.T, manager *session.Manager, store *faultyStore, _ *memStore) {
-			cookies, _ := begin(t, manager, map[string]any{"n": 1})
-			request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		"a save fails": func(t *testing.T, manager *session.Manager, store *sessiontest.FaultyStore, _ *sessiontest.Memory) {
+			cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+			sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				_ = s.Set("n", 2)
-				store.beforeSave = func() error { return errors.New("down") }
+				store.BeforeSave = func() error { return errors.New("down") }
 			})
 		},
-		"a conflict with what is no session": func(t *testing.T, manager *session.Manager, _ *faultyStore, mem *memStore) {
-			cookies, id := begin(t, manager, map[string]any{"n": 1})
-			request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		"a conflict with what is no session": func(t *testing.T, manager *session.Manager, _ *sessiontest.FaultyStore, mem *sessiontest.Memory) {
+			cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+			sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				_ = s.Set("n", 2)
-				mem.put(id, []byte("[]"), time.Hour)
+				mem.Put(id, "[]")
 			})
 		},
-		"a change after the handler": func(t *testing.T, manager *session.Manager, _ *faultyStore, _ *memStore) {
+		"a change after the handler": func(t *testing.T, manager *session.Manager, _ *sessiontest.FaultyStore, _ *sessiontest.Memory) {
 			var ended *session.Session
-			request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { ended = s })
+			sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { ended = s })
 			ended.Delete("n")
 			ended.Destroy()
 		},
-		"every call of the store": func(t *testing.T, manager *session.Manager, _ *faultyStore, _ *memStore) {
-			cookies, _ := begin(t, manager, map[string]any{"n": 1})
-			request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+		"every call of the store": func(t *testing.T, manager *session.Manager, _ *sessiontest.FaultyStore, _ *sessiontest.Memory) {
+			cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+			sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 				_ = s.Save(r.Context())
 				_ = s.Set("n", 2)
 				_ = s.Save(r.Context())
 				_ = s.Renew()
 			})
-			request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
+			sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			mem := newMemStore()
-			store := &faultyStore{Store: tracingStore{mem}}
-			manager := newManager(t, session.Config{Store: store, Logger: logger, OnError: func(w http.ResponseWriter, r *http.Request, err error) {
+			mem := sessiontest.NewMemory()
+			store := &sessiontest.FaultyStore{Store: sessiontest.ContextStore{Store: mem, Given: comeBack}}
+			manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: logger, OnError: func(w http.ResponseWriter, r *http.Request, err error) {
 				comeBack(r.Context())
 				logger.ErrorContext(r.Context(), "failed", "error", err)
 				w.WriteHeader(http.StatusServiceUnavailable)
@@ -146,22 +128,22 @@ func (n nosy) MarshalJSON() ([]byte, error) {
 }
 
 func TestValueThatUsesTheSessionWhileItIsEncoded(t *testing.T) {
-	manager := newManager(t, session.Config{Store: newMemStore()})
+	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory()})
 	var cookies []*http.Cookie
 	returns(t, func() {
-		cookies = request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		cookies = sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if err := s.Set("nosy", nosy{s}); err != nil {
 				t.Error(err)
 			}
 		}).Cookies()
 	})
-	if got := values(t, manager, cookies); got != `{"encoded":true,"nosy":{}}` {
+	if got := sessiontest.Values(t, manager, cookies); got != `{"encoded":true,"nosy":{}}` {
 		t.Errorf("stored %s", got)
 	}
 }
 
-// An Update whose function uses a Session would wait for itself. It panics at once, when it is called first and when it is
-// called again for a conflict.
+// An Update whose function uses a Session would wait for itself. It panics at once, when it is called first and when it
+// is called again for a conflict.
 func TestUpdateWhoseFunctionUsesTheSessionPanics(t *testing.T) {
 	for name, use := range map[string]func(s *session.Session){
 		"Get":     func(s *session.Session) { visits.Get(s) },
@@ -176,13 +158,13 @@ func TestUpdateWhoseFunctionUsesTheSessionPanics(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			mem := newMemStore()
-			store := &faultyStore{Store: mem}
-			manager := newManager(t, session.Config{Store: store})
-			cookies, id := begin(t, manager, map[string]any{"visits": 1})
+			mem := sessiontest.NewMemory()
+			store := &sessiontest.FaultyStore{Store: mem}
+			manager := sessiontest.NewManager(t, session.Config{Store: store})
+			cookies, id := sessiontest.Begin(t, manager, map[string]any{"visits": 1})
 			returns(t, func() {
 				text := panicOf(func() {
-					request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+					sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 						_ = visits.Update(s, func(n int) int { use(s); return n + 1 })
 					})
 				})
@@ -190,7 +172,7 @@ func TestUpdateWhoseFunctionUsesTheSessionPanics(t *testing.T) {
 					t.Errorf("at the call: %q", text)
 				}
 				text = panicOf(func() {
-					request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+					sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 						called := false
 						_ = visits.Update(s, func(n int) int {
 							if called {
@@ -199,14 +181,14 @@ func TestUpdateWhoseFunctionUsesTheSessionPanics(t *testing.T) {
 							called = true
 							return n + 1
 						})
-						mem.put(id, []byte(`{"visits":7}`), time.Hour)
+						mem.Put(id, `{"visits":7}`)
 					})
 				})
 				if !strings.Contains(text, "function given to Key.Update") {
 					t.Errorf("at the conflict: %q", text)
 				}
 			})
-			if got := values(t, manager, cookies); got != `{"visits":7}` {
+			if got := sessiontest.Values(t, manager, cookies); got != `{"visits":7}` {
 				t.Errorf("stored %s", got)
 			}
 		})
@@ -226,20 +208,20 @@ func panicOf(fn func()) (text string) {
 
 // A goroutine of the handler that only waits for the one that is in an Update is not taken for a mistake.
 func TestOthersWaitForAnUpdate(t *testing.T) {
-	manager := newManager(t, session.Config{Store: newMemStore()})
-	cookies, _ := begin(t, manager, map[string]any{"visits": 1})
-	request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
-		in, waited := newGate(), make(chan struct{})
+	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory()})
+	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"visits": 1})
+	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		in, waited := sessiontest.NewGate(), make(chan struct{})
 		go func() {
 			defer close(waited)
-			<-in.reached
-			go close(in.open)
+			<-in.Reached
+			go close(in.Open)
 			_ = s.Set("other", json.RawMessage("1"))
 		}()
-		_ = visits.Update(s, func(n int) int { in.wait(); return n + 1 })
+		_ = visits.Update(s, func(n int) int { in.Wait(); return n + 1 })
 		<-waited
 	})
-	if got := values(t, manager, cookies); got != `{"visits":2,"other":1}` {
+	if got := sessiontest.Values(t, manager, cookies); got != `{"visits":2,"other":1}` {
 		t.Errorf("stored %s", got)
 	}
 }
@@ -267,15 +249,15 @@ func TestNothingThatNeedsACookieIsDoneForAClientThatHasGone(t *testing.T) {
 		"no session begins": {func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 1) }, false, "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := newMemStore()
+			store := sessiontest.NewMemory()
 			var failure error
-			manager := newManager(t, session.Config{Store: store, Logger: new(logs).logger(), OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
+			manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: new(sessiontest.Logs).Logger(), OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
 				failure = err
 				w.WriteHeader(http.StatusServiceUnavailable)
 			}})
 			var cookies []*http.Cookie
 			if c.begun {
-				cookies, _ = begin(t, manager, map[string]any{"n": 1})
+				cookies, _ = sessiontest.Begin(t, manager, map[string]any{"n": 1})
 			}
 			ctx, hangUp := context.WithCancel(t.Context())
 			r := httptest.NewRequestWithContext(ctx, "GET", "https://example.com/", nil)
@@ -284,7 +266,7 @@ func TestNothingThatNeedsACookieIsDoneForAClientThatHasGone(t *testing.T) {
 			}
 			w := httptest.NewRecorder()
 			manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				s := load(t, r)
+				s := sessiontest.Load(t, r)
 				hangUp()
 				c.handler(w, r, s)
 				if err := s.Save(context.WithoutCancel(r.Context())); (err != nil) != c.fails || err != nil && !errors.Is(err, context.Canceled) {
@@ -296,12 +278,12 @@ func TestNothingThatNeedsACookieIsDoneForAClientThatHasGone(t *testing.T) {
 				t.Errorf("the save at the end: %v", failure)
 			}
 			if c.begun {
-				if got := values(t, manager, cookies); got != c.stored {
+				if got := sessiontest.Values(t, manager, cookies); got != c.stored {
 					t.Errorf("stored %s, want %s", got, c.stored)
 				}
 			}
-			if want := map[bool]int{true: 1}[c.begun && c.stored != "{}"]; len(store.entries) != want {
-				t.Errorf("%d sessions are stored, want %d", len(store.entries), want)
+			if want := map[bool]int{true: 1}[c.begun && c.stored != "{}"]; len(store.Stored()) != want {
+				t.Errorf("%d sessions are stored, want %d", len(store.Stored()), want)
 			}
 			for _, line := range w.Result().Header["Set-Cookie"] {
 				if !strings.Contains(line, "Max-Age=0") {

@@ -18,36 +18,12 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/internal/sessiontest"
 )
 
-func TestConfigFaultsAreReportedAllAtOnce(t *testing.T) {
-	_, err := session.New(session.Config{
-		IdleTimeout:  -time.Second,
-		Lifetime:     time.Millisecond,
-		StoreTimeout: time.Nanosecond,
-		MaxBytes:     -1,
-		Cookie:       session.Cookie{Name: "__Host-x", Domain: "example.com", InsecureHTTP: true, SameSite: http.SameSiteNoneMode},
-	})
-	for _, field := range []string{"Store", "IdleTimeout", "Lifetime", "StoreTimeout", "MaxBytes", "Cookie.Name", "SameSite=None"} {
-		if err == nil || !strings.Contains(err.Error(), field) {
-			t.Errorf("the error does not mention %s: %v", field, err)
-		}
-	}
-}
-
-func TestMaxBytesIsWhatRedisTakes(t *testing.T) {
-	b, _ := miniRedis(t)
-	for size, valid := range map[int]bool{63: false, 64: true, 512 << 20: true, 512<<20 + 1: false} {
-		_, err := session.New(session.Config{Store: b.store, MaxBytes: size})
-		if (err == nil) != valid {
-			t.Errorf("MaxBytes %d: %v", size, err)
-		}
-	}
-}
-
 func TestHandlerRefusesNil(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	defer func() {
 		if recover() == nil {
 			t.Error("no panic")
@@ -110,14 +86,14 @@ var firstActs = map[string]func(w http.ResponseWriter, r *http.Request) error{
 // The cookie arrives, and the session is in Redis before the first byte of the response, whatever the handler's first act
 // is.
 func TestSessionIsSavedBeforeTheHeadersLeave(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	for name, act := range firstActs {
 		for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
 			t.Run(name+" "+protocol, func(t *testing.T) {
 				var id string
-				server := serve(t, storedFirst(t, b, manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					s := load(t, r)
+				server := sessiontest.Serve(t, storedFirst(t, b, manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					s := sessiontest.Load(t, r)
 					if err := s.Set("user", "alice"); err != nil {
 						t.Error(err)
 					}
@@ -126,15 +102,15 @@ func TestSessionIsSavedBeforeTheHeadersLeave(t *testing.T) {
 					}
 					id = s.ID()
 				}))))
-				client := newBrowser(t, server)
+				client := sessiontest.NewBrowser(t, server)
 				if protocol == "HTTP/1.1" {
-					client.client.Transport = http1(client.client.Transport)
+					client.Client.Transport = http1(client.Client.Transport)
 				}
-				got := client.get("/")
+				got := client.Get("/")
 				if got.Proto != protocol {
 					t.Fatalf("spoke %s", got.Proto)
 				}
-				if got.setCookie() == "" {
+				if got.SetCookie() == "" {
 					t.Errorf("no Set-Cookie in %v", got.Header)
 				}
 				if n := len(got.Header["Set-Cookie"]); n != 1 {
@@ -160,7 +136,7 @@ func http1(transport http.RoundTripper) http.RoundTripper {
 
 // storedFirst checks, below the session's response writer, that every first byte finds a session in Redis, and that no
 // cookie is in an informational response.
-func storedFirst(t *testing.T, b backend, next http.Handler) http.Handler {
+func storedFirst(t *testing.T, b sessiontest.Backend, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(&probe{ResponseWriter: w, first: func(code int) {
 			cookies := w.Header()["Set-Cookie"]
@@ -170,8 +146,8 @@ func storedFirst(t *testing.T, b backend, next http.Handler) http.Handler {
 				}
 				return
 			}
-			if len(cookies) != 1 || len(b.keys(t)) == 0 {
-				t.Errorf("headers leave with cookies %q and keys %q", cookies, b.keys(t))
+			if len(cookies) != 1 || len(b.Keys(t)) == 0 {
+				t.Errorf("headers leave with cookies %q and keys %q", cookies, b.Keys(t))
 			}
 		}}, r)
 	})
@@ -203,10 +179,10 @@ func TestHijackSavesAndLeavesTheCookieToTheHijacker(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, _ := miniRedis(t)
-			manager := newManager(t, session.Config{Store: b.store})
+			b, _ := sessiontest.MiniRedis(t)
+			manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 			server := httptest.NewServer(manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				s := load(t, r)
+				s := sessiontest.Load(t, r)
 				_ = s.Set("user", "alice")
 				conn, buf, err := hijack(w)
 				if err != nil {
@@ -214,7 +190,7 @@ func TestHijackSavesAndLeavesTheCookieToTheHijacker(t *testing.T) {
 					return
 				}
 				defer conn.Close()
-				if len(b.keys(t)) != 1 {
+				if len(b.Keys(t)) != 1 {
 					t.Error("not saved before the connection was taken over")
 				}
 				_, _ = buf.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\nSet-Cookie: " + w.Header().Get("Set-Cookie") + "\r\n\r\n")
@@ -237,7 +213,7 @@ func TestHijackSavesAndLeavesTheCookieToTheHijacker(t *testing.T) {
 				t.Errorf("got %d with %v", response.StatusCode, response.Header)
 			}
 			_, _ = io.Copy(io.Discard, response.Body.(io.Reader))
-			if got := b.get(t, strings.TrimPrefix(b.keys(t)[0], "session:")); !strings.Contains(got, `"later":1`) {
+			if got := b.Get(t, strings.TrimPrefix(b.Keys(t)[0], "session:")); !strings.Contains(got, `"later":1`) {
 				t.Errorf("stored %s", got)
 			}
 		})
@@ -245,10 +221,10 @@ func TestHijackSavesAndLeavesTheCookieToTheHijacker(t *testing.T) {
 }
 
 func TestEarlyHintsCarryNoCookieAndLeaveTheSessionOpen(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	server := serve(t, manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s := load(t, r)
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	server := sessiontest.Serve(t, manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := sessiontest.Load(t, r)
 		_ = s.Set("before", 1)
 		w.Header().Set("Link", "</style.css>; rel=preload")
 		w.WriteHeader(http.StatusEarlyHints)
@@ -273,7 +249,7 @@ func TestEarlyHintsCarryNoCookieAndLeaveTheSessionOpen(t *testing.T) {
 	if response.Header.Get("Set-Cookie") == "" {
 		t.Error("no cookie in the final response")
 	}
-	if got := b.get(t, strings.TrimPrefix(b.keys(t)[0], "session:")); !strings.Contains(got, `"before":1,"between":2`) {
+	if got := b.Get(t, strings.TrimPrefix(b.Keys(t)[0], "session:")); !strings.Contains(got, `"before":1,"between":2`) {
 		t.Errorf("stored %s", got)
 	}
 }
@@ -299,8 +275,8 @@ func (w unwrapping) WriteHeader(code int)        { w.inner.WriteHeader(code) }
 func (w unwrapping) Unwrap() http.ResponseWriter { return w.inner }
 
 func TestTypeAssertionsOfTheResponseWriterDoNotLie(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	recorder := func() plainWriter { return plainWriter{httptest.NewRecorder()} }
 	tests := map[string]struct {
 		inner            http.ResponseWriter
@@ -344,27 +320,27 @@ func implements[T any](w http.ResponseWriter) bool {
 }
 
 func TestDeadlinesReachTheConnection(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	server := serve(t, manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	server := sessiontest.Serve(t, manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Errorf("SetWriteDeadline: %v", err)
 		}
 	})))
-	newBrowser(t, server).get("/")
+	sessiontest.NewBrowser(t, server).Get("/")
 }
 
 func TestFailedSaveReachesTheClientAsOnErrorsAnswerOnly(t *testing.T) {
 	for name, act := range firstActs {
 		t.Run(name, func(t *testing.T) {
-			b, _ := miniRedis(t)
-			store := &faultyStore{Store: b.store, beforeSave: func() error { return errors.New("disk on fire") }}
-			var log logs
-			manager := newManager(t, session.Config{Store: store, Logger: log.logger()})
+			b, _ := sessiontest.MiniRedis(t)
+			store := &sessiontest.FaultyStore{Store: b.Store, BeforeSave: func() error { return errors.New("disk on fire") }}
+			var log sessiontest.Logs
+			manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: log.Logger()})
 			outer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("X-Outer", "kept")
 				manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					s := load(t, r)
+					s := sessiontest.Load(t, r)
 					_ = s.Set("user", "alice")
 					header := w.Header()
 					header.Set("Content-Length", "7")
@@ -392,9 +368,9 @@ func TestFailedSaveReachesTheClientAsOnErrorsAnswerOnly(t *testing.T) {
 					}
 				})).ServeHTTP(w, r)
 			})
-			got := newBrowser(t, serve(t, outer)).get("/")
-			if got.StatusCode != 503 || got.body != "session unavailable\n" {
-				t.Errorf("got %d %q", got.StatusCode, got.body)
+			got := sessiontest.NewBrowser(t, sessiontest.Serve(t, outer)).Get("/")
+			if got.StatusCode != 503 || got.Text != "session unavailable\n" {
+				t.Errorf("got %d %q", got.StatusCode, got.Text)
 			}
 			if got.Header.Get("Cache-Control") != "no-store" || got.Header.Get("X-Outer") != "kept" {
 				t.Errorf("headers %v", got.Header)
@@ -407,7 +383,7 @@ func TestFailedSaveReachesTheClientAsOnErrorsAnswerOnly(t *testing.T) {
 			if !strings.Contains(log.String(), "disk on fire") {
 				t.Errorf("log: %s", log.String())
 			}
-			if calls := store.calls(); calls != "0 loads, 1 saves, 0 deletes" {
+			if calls := store.Calls(); calls != "0 loads, 1 saves, 0 deletes" {
 				t.Errorf("%s", calls)
 			}
 		})
@@ -430,10 +406,10 @@ func TestOnErrorAnswersInItsOwnWay(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			b, _ := miniRedis(t)
+			b, _ := sessiontest.MiniRedis(t)
 			failure := errors.New("disk on fire")
-			store := &faultyStore{Store: b.store, beforeSave: func() error { return failure }}
-			manager := newManager(t, session.Config{Store: store, OnError: func(w http.ResponseWriter, r *http.Request, err error) {
+			store := &sessiontest.FaultyStore{Store: b.Store, BeforeSave: func() error { return failure }}
+			manager := sessiontest.NewManager(t, session.Config{Store: store, OnError: func(w http.ResponseWriter, r *http.Request, err error) {
 				if !errors.Is(err, failure) {
 					t.Errorf("OnError got %v", err)
 				}
@@ -442,43 +418,43 @@ func TestOnErrorAnswersInItsOwnWay(t *testing.T) {
 				}
 				test.onError(w, r, err)
 			}})
-			got := newBrowser(t, serve(t, manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				_ = load(t, r).Set("user", "alice")
+			got := sessiontest.NewBrowser(t, sessiontest.Serve(t, manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_ = sessiontest.Load(t, r).Set("user", "alice")
 				http.Error(w, "handler's page", 404)
-			})))).get("/")
-			if got.StatusCode != test.status || !strings.Contains(got.body, test.body) || strings.Contains(got.body, "handler") {
-				t.Errorf("got %d %q", got.StatusCode, got.body)
+			})))).Get("/")
+			if got.StatusCode != test.status || !strings.Contains(got.Text, test.body) || strings.Contains(got.Text, "handler") {
+				t.Errorf("got %d %q", got.StatusCode, got.Text)
 			}
 		})
 	}
 }
 
 func TestHeadersOfResponses(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	server := serve(t, manager.Handler(routes{
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	server := sessiontest.Serve(t, manager.Handler(sessiontest.Routes{
 		"/untouched": func(w http.ResponseWriter, r *http.Request) {},
-		"/read":      func(w http.ResponseWriter, r *http.Request) { load(t, r) },
-		"/set":       func(w http.ResponseWriter, r *http.Request) { _ = load(t, r).Set("n", 1) },
-		"/again":     func(w http.ResponseWriter, r *http.Request) { _ = load(t, r).Set("n", 2) },
-		"/renew":     func(w http.ResponseWriter, r *http.Request) { _ = load(t, r).Renew() },
-		"/destroy":   func(w http.ResponseWriter, r *http.Request) { load(t, r).Destroy() },
+		"/read":      func(w http.ResponseWriter, r *http.Request) { sessiontest.Load(t, r) },
+		"/set":       func(w http.ResponseWriter, r *http.Request) { _ = sessiontest.Load(t, r).Set("n", 1) },
+		"/again":     func(w http.ResponseWriter, r *http.Request) { _ = sessiontest.Load(t, r).Set("n", 2) },
+		"/renew":     func(w http.ResponseWriter, r *http.Request) { _ = sessiontest.Load(t, r).Renew() },
+		"/destroy":   func(w http.ResponseWriter, r *http.Request) { sessiontest.Load(t, r).Destroy() },
 		"/public": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "public, max-age=60")
-			_ = load(t, r).Renew()
+			_ = sessiontest.Load(t, r).Renew()
 		},
 		"/own": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Add("Vary", "Accept, cookie")
-			load(t, r)
+			sessiontest.Load(t, r)
 		},
 		"/other": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Add("Vary", "Accept-Encoding")
 			http.SetCookie(w, &http.Cookie{Name: "theme", Value: "dark"})
-			load(t, r)
+			sessiontest.Load(t, r)
 		},
 	}))
-	browser := newBrowser(t, server)
+	browser := sessiontest.NewBrowser(t, server)
 	for _, step := range []struct {
 		path, vary, cache string
 		cookie            bool
@@ -496,34 +472,34 @@ func TestHeadersOfResponses(t *testing.T) {
 		{"/destroy", "Cookie", "no-store", true},
 		{"/destroy", "Cookie", "private", false},
 	} {
-		got := browser.get(step.path)
+		got := browser.Get(step.path)
 		vary, cache := strings.Join(got.Header["Vary"], "|"), strings.Join(got.Header["Cache-Control"], "|")
-		if vary != step.vary || cache != step.cache || (got.setCookie() != "") != step.cookie {
-			t.Errorf("%s: Vary %q, Cache-Control %q, Set-Cookie %q", step.path, vary, cache, got.setCookie())
+		if vary != step.vary || cache != step.cache || (got.SetCookie() != "") != step.cookie {
+			t.Errorf("%s: Vary %q, Cache-Control %q, Set-Cookie %q", step.path, vary, cache, got.SetCookie())
 		}
 	}
 }
 
 func TestManagerMountedTwiceActsOnce(t *testing.T) {
-	b, _ := miniRedis(t)
-	store := &faultyStore{Store: b.store}
-	manager := newManager(t, session.Config{Store: store})
-	browser := newBrowser(t, serve(t, manager.Handler(manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = load(t, r).Set("n", 1)
+	b, _ := sessiontest.MiniRedis(t)
+	store := &sessiontest.FaultyStore{Store: b.Store}
+	manager := sessiontest.NewManager(t, session.Config{Store: store})
+	browser := sessiontest.NewBrowser(t, sessiontest.Serve(t, manager.Handler(manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = sessiontest.Load(t, r).Set("n", 1)
 	})))))
-	if got := browser.get("/"); len(got.Header["Set-Cookie"]) != 1 {
+	if got := browser.Get("/"); len(got.Header["Set-Cookie"]) != 1 {
 		t.Errorf("cookies %q", got.Header["Set-Cookie"])
 	}
-	if calls := store.calls(); calls != "0 loads, 1 saves, 0 deletes" {
+	if calls := store.Calls(); calls != "0 loads, 1 saves, 0 deletes" {
 		t.Errorf("%s", calls)
 	}
 }
 
 func TestNestedManagersKeepTheirOwnSessions(t *testing.T) {
-	b, _ := miniRedis(t)
-	outer := newManager(t, session.Config{Store: b.store})
-	inner := newManager(t, session.Config{Store: b.store, Cookie: session.Cookie{Name: "__Host-admin"}})
-	server := serve(t, outer.Handler(inner.Handler(routes{
+	b, _ := sessiontest.MiniRedis(t)
+	outer := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	inner := sessiontest.NewManager(t, session.Config{Store: b.Store, Cookie: session.Cookie{Name: "__Host-admin"}})
+	server := sessiontest.Serve(t, outer.Handler(inner.Handler(sessiontest.Routes{
 		"/set": func(w http.ResponseWriter, r *http.Request) {
 			site, err := outer.Load(r.Context())
 			if err != nil {
@@ -531,7 +507,7 @@ func TestNestedManagersKeepTheirOwnSessions(t *testing.T) {
 				return
 			}
 			_ = site.Set("who", "site")
-			_ = load(t, r).Set("who", "admin")
+			_ = sessiontest.Load(t, r).Set("who", "admin")
 		},
 		"/get": func(w http.ResponseWriter, r *http.Request) {
 			site, _ := outer.Load(r.Context())
@@ -541,21 +517,21 @@ func TestNestedManagersKeepTheirOwnSessions(t *testing.T) {
 			fmt.Fprint(w, a, " ", b)
 		},
 	})))
-	browser := newBrowser(t, server)
-	if got := browser.get("/set"); len(got.Header["Set-Cookie"]) != 2 {
+	browser := sessiontest.NewBrowser(t, server)
+	if got := browser.Get("/set"); len(got.Header["Set-Cookie"]) != 2 {
 		t.Errorf("cookies %q", got.Header["Set-Cookie"])
 	}
-	if got := browser.get("/get"); got.body != "site admin" {
-		t.Errorf("got %q", got.body)
+	if got := browser.Get("/get"); got.Text != "site admin" {
+		t.Errorf("got %q", got.Text)
 	}
 }
 
 const who = session.Key[string]("who")
 
 func TestLoadOutsideOfTheMiddlewareSaysSo(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
-	other := newManager(t, session.Config{Store: b.store})
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	other := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	if _, err := session.Load(context.Background()); err == nil || !strings.Contains(err.Error(), "Manager.Handler") {
 		t.Errorf("got %v", err)
 	}
@@ -567,11 +543,11 @@ func TestLoadOutsideOfTheMiddlewareSaysSo(t *testing.T) {
 }
 
 func TestPanicSavesNothing(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	var kept *session.Session
 	handler := manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		kept = load(t, r)
+		kept = sessiontest.Load(t, r)
 		_ = kept.Set("user", "alice")
 		panic("boom")
 	}))
@@ -584,8 +560,8 @@ func TestPanicSavesNothing(t *testing.T) {
 		}()
 		handler.ServeHTTP(recorder, httptest.NewRequest("GET", "/", nil))
 	}()
-	if len(b.keys(t)) != 0 || recorder.Header().Get("Set-Cookie") != "" {
-		t.Errorf("keys %q, headers %v", b.keys(t), recorder.Header())
+	if len(b.Keys(t)) != 0 || recorder.Header().Get("Set-Cookie") != "" {
+		t.Errorf("keys %q, headers %v", b.Keys(t), recorder.Header())
 	}
 	if err := kept.Set("more", 1); err == nil {
 		t.Error("the session can still be changed")
@@ -593,39 +569,39 @@ func TestPanicSavesNothing(t *testing.T) {
 }
 
 func TestTimeoutHandlerInside(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	release := make(chan struct{})
 	late := make(chan error, 1)
-	server := serve(t, manager.Handler(http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s := load(t, r)
+	server := sessiontest.Serve(t, manager.Handler(http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := sessiontest.Load(t, r)
 		<-r.Context().Done()
 		<-release
 		late <- s.Set("user", "alice")
 	}), time.Millisecond, "slow")))
-	if got := newBrowser(t, server).get("/"); got.StatusCode != 503 || got.setCookie() != "" {
+	if got := sessiontest.NewBrowser(t, server).Get("/"); got.StatusCode != 503 || got.SetCookie() != "" {
 		t.Errorf("got %d %v", got.StatusCode, got.Header)
 	}
 	close(release)
 	if err := <-late; err == nil {
 		t.Error("Set after the response and its handler are gone succeeds")
 	}
-	if keys := b.keys(t); len(keys) != 0 {
+	if keys := b.Keys(t); len(keys) != 0 {
 		t.Errorf("keys %q", keys)
 	}
 }
 
 func TestFuncOfTheMiddlewareType(t *testing.T) {
-	b, _ := miniRedis(t)
-	var wrap func(http.Handler) http.Handler = newManager(t, session.Config{Store: b.store}).Handler
+	b, _ := sessiontest.MiniRedis(t)
+	var wrap func(http.Handler) http.Handler = sessiontest.NewManager(t, session.Config{Store: b.Store}).Handler
 	if wrap(http.NotFoundHandler()) == nil {
 		t.Error("nil")
 	}
 }
 
 func TestUnsupportedFlushIsReported(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := http.NewResponseController(w).Flush(); !errors.Is(err, http.ErrNotSupported) {
 			t.Errorf("got %v", err)
@@ -634,12 +610,12 @@ func TestUnsupportedFlushIsReported(t *testing.T) {
 }
 
 func TestVaryStarIsLeftAlone(t *testing.T) {
-	b, _ := miniRedis(t)
-	manager := newManager(t, session.Config{Store: b.store})
+	b, _ := sessiontest.MiniRedis(t)
+	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
 	recorder := httptest.NewRecorder()
 	manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Vary", "*")
-		load(t, r)
+		sessiontest.Load(t, r)
 	})).ServeHTTP(recorder, httptest.NewRequest("GET", "/", nil))
 	if got := recorder.Header()["Vary"]; !slices.Equal(got, []string{"*"}) {
 		t.Errorf("Vary %q", got)

@@ -1,4 +1,4 @@
-package session_test
+package campaign
 
 import (
 	"bytes"
@@ -15,10 +15,11 @@ import (
 	"testing"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/internal/sessiontest"
 )
 
-// The model is the rules of saving on plain lists: what a request did is an ordered list of changes, made at its commit on
-// whatever is stored then.
+// The model is the rules of saving on plain lists: what a request did is an ordered list of changes, made at its commit
+// on whatever is stored then.
 type modelValues []modelValue
 
 type modelValue struct {
@@ -195,7 +196,7 @@ func startRequest(t *testing.T, manager *session.Manager, cookies []*http.Cookie
 	go func() {
 		defer close(q.done)
 		manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			q.session, q.writer = load(t, r), w
+			q.session, q.writer = sessiontest.Load(t, r), w
 			close(loaded)
 			for step := range q.steps {
 				step()
@@ -223,9 +224,11 @@ type known struct {
 	model   *modelSession
 }
 
-// TestOverlappingRequestsFollowTheModel runs schedules of overlapping requests of a few sessions, step by step, and compares what is
-// stored, what the requests see, the errors and the cookies with the model. SESSION_SEED repeats one schedule.
+// TestOverlappingRequestsFollowTheModel runs schedules of overlapping requests of a few sessions, step by step, and
+// compares what is stored, what the requests see, the errors and the cookies with the model. SESSION_SEED repeats one
+// schedule.
 func TestOverlappingRequestsFollowTheModel(t *testing.T) {
+	t.Parallel()
 	schedules := 5000
 	if testing.Short() {
 		schedules = 500
@@ -244,8 +247,8 @@ func TestOverlappingRequestsFollowTheModel(t *testing.T) {
 
 func runSchedule(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 0))
-	store := newMemStore()
-	manager := newManager(t, session.Config{Store: store})
+	store := sessiontest.NewMemory()
+	manager := sessiontest.NewManager(t, session.Config{Store: store})
 	all := []known{{}}
 	var open []pair
 	for range 40 {
@@ -342,10 +345,10 @@ func (p pair) finish(t *testing.T) []known {
 	return nil
 }
 
-func compareStored(t *testing.T, store *memStore, all []known) {
+func compareStored(t *testing.T, store *sessiontest.Memory, all []known) {
 	var got, want []string
-	for _, entry := range store.entries {
-		got = append(got, readValues(entry.value).String())
+	for _, stored := range store.Stored() {
+		got = append(got, readValues([]byte(stored)).String())
 	}
 	for _, k := range all {
 		if k.model != nil && k.model.live {

@@ -1,4 +1,4 @@
-package session_test
+package campaign
 
 import (
 	"encoding/json"
@@ -16,6 +16,7 @@ import (
 
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/internal/redistest"
+	"github.com/sessionkv/session/internal/sessiontest"
 )
 
 // TestChaos lets nodes count in shared sessions, by real HTTP, while their Redis is killed, stopped and restarted at
@@ -24,6 +25,7 @@ import (
 //
 // SESSION_CHAOS sets how long it goes on, and SESSION_SEED repeats its faults.
 func TestChaos(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
@@ -67,12 +69,12 @@ type counted struct {
 func newChaos(t *testing.T) *chaos {
 	c := &chaos{t: t, redis: redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")}
 	for range 3 {
-		b := newBackend(t, c.redis.Addr())
-		manager := newManager(t, session.Config{
-			Store:        b.store,
+		b := sessiontest.NewBackend(t, c.redis.Addr())
+		manager := sessiontest.NewManager(t, session.Config{
+			Store:        b.Store,
 			StoreTimeout: 500 * time.Millisecond,
 			Cookie:       session.Cookie{InsecureHTTP: true},
-			Logger:       new(logs).logger(),
+			Logger:       new(sessiontest.Logs).Logger(),
 		})
 		node := httptest.NewServer(manager.Handler(http.HandlerFunc(c.serve)))
 		t.Cleanup(node.Close)

@@ -1,0 +1,261 @@
+package campaign
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"go/ast"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
+	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/memstore"
+	"github.com/sessionkv/session/redisstore"
+)
+
+// printable are the values that a program has in its hands, by the names of the exported types and variables.
+func printable(p *play) map[string]any {
+	return map[string]any{
+		"session.Session":        p.s,
+		"session.Manager":        p.manager,
+		"session.Manager copied": reflect.ValueOf(p.manager).Elem().Interface(),
+		"session.Config":         p.config,
+		"session.Cookie":         p.config.Cookie,
+		"session.Key":            user,
+		"driver.Store":           driver.Store(p.store),
+		"session.ErrNoKey":       session.ErrNoKey,
+		"session.ErrTooLarge":    session.ErrTooLarge,
+		"session.ErrHeaderSent":  session.ErrHeaderSent,
+		"session.ErrEnded":       session.ErrEnded,
+		"session.ErrCrossSite":   session.ErrCrossSite,
+		"driver.ErrNotFound":     driver.ErrNotFound,
+		"driver.ErrConflict":     driver.ErrConflict,
+		"memstore.Store":         p.memory,
+		"redisstore.Store":       p.store,
+		"redisstore.Store copy":  reflect.ValueOf(p.store).Elem().Interface(),
+		"redisstore.Client":      redisstore.Client(silent{}),
+		"redisstore.Command":     redisstore.Command{Name: "GETEX", Args: []any{"session:" + p.s.ID()}},
+		"redisstore.Sentinel":    redisstore.Sentinel{Addrs: []string{"127.0.0.1:1"}, Master: "mymaster"},
+		"redisstore.Options":     redisstore.Options{},
+		"the context":            p.r.Context(),
+		"the store's context":    p.given,
+		"the response writer":    p.w,
+		"the handler":            p.manager.Handler(http.NotFoundHandler()),
+	}
+}
+
+// silent is a Client that does nothing.
+type silent struct{}
+
+func (silent) Do(context.Context, string, ...redisstore.Command) (replies []any, lost, err error) {
+	return nil, nil, errors.New("silent")
+}
+
+func (silent) Close() error { return nil }
+
+// A play is what a handler has, and what it was told.
+type play struct {
+	w       http.ResponseWriter
+	r       *http.Request
+	s       *session.Session
+	manager *session.Manager
+	config  session.Config
+	store   *redisstore.Store
+	memory  *memstore.Store // with a session of its own
+	given   context.Context // to the store
+	told    strings.Builder
+}
+
+// newPlay returns a play on b without a manager. Its memory has a session with secretValue.
+func newPlay(t *testing.T, b sessiontest.Backend, logger *slog.Logger) *play {
+	t.Helper()
+	p := &play{config: session.Config{Store: b.Store, MaxBytes: 10_000, Logger: logger}, store: b.Store, memory: new(memstore.Store)}
+	if _, err := p.memory.Save(t.Context(), "id", nil, []byte(secretValue), time.Hour); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *play) tell(values ...any) {
+	for _, v := range values {
+		fmt.Fprintf(&p.told, "%v\n%+v\n%#v\n", v, v, v)
+		if err, ok := v.(error); ok {
+			for ; err != nil; err = errors.Unwrap(err) {
+				fmt.Fprintf(&p.told, "%v\n%+v\n%#v\n", err, err, err)
+			}
+		}
+	}
+}
+
+// TestNoValueShowsAToken prints every exported value, in all states of a session.
+func TestNoValueShowsAToken(t *testing.T) {
+	t.Parallel()
+	states := map[string]func(p *play){
+		"loaded":        func(*play) {},
+		"changed":       func(p *play) { _ = user.Set(p.s, "bob") },
+		"to be renewed": func(p *play) { _ = p.s.Renew() },
+		"renewed":       func(p *play) { _ = p.s.Renew(); _ = p.s.Save(p.r.Context()) },
+		"sent":          func(p *play) { _ = p.s.Renew(); p.w.WriteHeader(200) },
+		"destroyed":     func(p *play) { p.s.Destroy() },
+		"begun anew":    func(p *play) { p.s.Destroy(); _ = user.Set(p.s, "bob"); _ = p.s.Save(p.r.Context()) },
+	}
+	for state, reach := range states {
+		t.Run(state, func(t *testing.T) {
+			b, _ := sessiontest.MiniRedis(t)
+			p := newPlay(t, b, new(sessiontest.Logs).Logger())
+			p.config.Store = sessiontest.ContextStore{Store: b.Store, Given: func(ctx context.Context) { p.given = ctx }}
+			p.manager = sessiontest.NewManager(t, p.config)
+			cookies, _ := sessiontest.Begin(t, p.manager, map[string]any{"user": "alice"})
+			printed := map[string]string{}
+			see := func(when string) {
+				for name, v := range printable(p) {
+					printed[name+" "+when] = printEveryWay(v)
+				}
+				// A copy, which vet refuses, has no methods. Another verb would print what its pointers lead to.
+				printed["a copied Session "+when] = fmt.Sprintf("%[1]v %+[1]v %#[1]v", reflect.ValueOf(p.s).Elem().Interface())
+			}
+			response := sessiontest.Request(t, p.manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+				p.w, p.r, p.s = w, r, s
+				reach(p)
+				see("in the handler")
+			})
+			see("after the handler")
+			tokens := append(tokensOf(cookies), tokensOf(response.Cookies())...)
+			for name, text := range printed {
+				findSecrets(t, name, text, append(tokens, secretValue)...)
+			}
+			if !strings.Contains(printed["driver.Store in the handler"], "redisstore") || p.given == nil || len(p.s.ID()) == 36 && !strings.Contains(printed["session.Session after the handler"], p.s.ID()) {
+				t.Error("nothing was printed")
+			}
+		})
+	}
+	for _, folder := range []string{"session", "driver", "memstore", "redisstore"} {
+		_, names := exported(t, folder)
+		for _, name := range names {
+			if _, ok := printable(&play{s: new(session.Session), manager: new(session.Manager), store: new(redisstore.Store), r: httptest.NewRequest("GET", "/", nil)})[name]; !ok {
+				t.Errorf("%s is not printed", name)
+			}
+		}
+	}
+}
+
+// exported returns what a package exports: functions and methods, types and variables.
+func exported(t *testing.T, pkg string) (functions, names []string) {
+	t.Helper()
+	folder := pkg
+	if pkg == "session" {
+		folder = "."
+	}
+	for _, file := range goFiles(t, filepath.Join(repository, folder)) {
+		for _, decl := range file.Decls {
+			switch decl := decl.(type) {
+			case *ast.FuncDecl:
+				name := decl.Name.Name
+				if decl.Recv != nil {
+					receiver := decl.Recv.List[0].Type
+					if star, ok := receiver.(*ast.StarExpr); ok {
+						receiver = star.X
+					}
+					if index, ok := receiver.(*ast.IndexExpr); ok {
+						receiver = index.X
+					}
+					if !receiver.(*ast.Ident).IsExported() {
+						continue
+					}
+					name = receiver.(*ast.Ident).Name + "." + name
+				}
+				if decl.Name.IsExported() {
+					functions = append(functions, pkg+"."+name)
+				}
+			case *ast.GenDecl:
+				for _, spec := range decl.Specs {
+					var found []*ast.Ident
+					switch spec := spec.(type) {
+					case *ast.TypeSpec:
+						found = []*ast.Ident{spec.Name}
+					case *ast.ValueSpec:
+						found = spec.Names
+					}
+					for _, name := range found {
+						if name.IsExported() {
+							names = append(names, pkg+"."+name.Name)
+						}
+					}
+				}
+			}
+		}
+	}
+	slices.Sort(functions)
+	return functions, names
+}
+
+// TestPanicsShowNoToken lets a program panic with every exported value, once in a handler of net/http and once outside of
+// it, where the runtime prints the values itself.
+func TestPanicsShowNoToken(t *testing.T) {
+	b, _ := sessiontest.MiniRedis(t)
+	p := newPlay(t, b, new(sessiontest.Logs).Logger())
+	p.manager = sessiontest.NewManager(t, p.config)
+	cookies, _ := sessiontest.Begin(t, p.manager, map[string]any{"user": "alice"})
+
+	if os.Getenv("SESSION_TEST_PANIC") != "" {
+		sessiontest.Request(t, p.manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+			_ = s.Renew()
+			w.WriteHeader(200)
+			p.w, p.r, p.s = w, r, s
+			fmt.Println("tokens:", cookies[0].Value, w.Header().Get("Set-Cookie")[len("__Host-session="):][:43])
+			for _, v := range printable(p) {
+				defer panic(v)
+			}
+			panic(session.ErrEnded)
+		})
+		return
+	}
+	program := exec.Command(os.Args[0], "-test.run=^TestPanicsShowNoToken$")
+	program.Env = append(os.Environ(), "SESSION_TEST_PANIC=1", "GOTRACEBACK=system")
+	var output, crash bytes.Buffer
+	program.Stdout, program.Stderr = &output, &crash
+	err := program.Run()
+	p.r, p.s = httptest.NewRequest("GET", "/", nil), new(session.Session)
+	_, line, ok := strings.Cut(output.String(), "tokens: ")
+	line, _, _ = strings.Cut(line, "\n")
+	tokens := strings.Fields(line)
+	if err == nil || !ok || len(tokens) != 2 || strings.Count(crash.String(), "panic: ") < len(printable(p)) {
+		t.Fatalf("the program did not panic: %v\n%s\n%s", err, output.String(), crash.String())
+	}
+	findSecrets(t, "the runtime", crash.String(), tokens...)
+
+	var logged sessiontest.Logs
+	server := httptest.NewUnstartedServer(p.manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		own := &play{w: w, r: r, s: sessiontest.Load(t, r), manager: p.manager, config: p.config, store: p.store, memory: p.memory}
+		panic(printable(own)[r.Header.Get("Panic")])
+	})))
+	server.Config.ErrorLog = log.New(&logged, "", 0)
+	server.Start()
+	defer server.Close()
+	for name := range printable(p) {
+		r, _ := http.NewRequestWithContext(t.Context(), "GET", server.URL, nil)
+		r.AddCookie(cookies[0])
+		r.Header.Set("Panic", name)
+		if response, err := server.Client().Do(r); err == nil {
+			response.Body.Close()
+			t.Errorf("%s: no panic", name)
+		}
+	}
+	findSecrets(t, "the log of net/http", logged.String(), tokensOf(cookies)...)
+	if !strings.Contains(logged.String(), "panic serving") {
+		t.Errorf("log: %s", logged.String())
+	}
+}

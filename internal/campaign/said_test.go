@@ -1,0 +1,209 @@
+package campaign
+
+import (
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/gomodule/redigo/redis"
+
+	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/redisstore"
+)
+
+// surface calls every exported function, well and badly.
+var surface = map[string]func(p *play){
+	"session.New": func(p *play) {
+		_, err := session.New(session.Config{Cookie: session.Cookie{Name: "__Host-\n", Domain: "x", SameSite: 9}, MaxBytes: -1})
+		p.tell(err)
+	},
+	"session.Load":            func(p *play) { s, err := session.Load(p.r.Context()); p.tell(s, err) },
+	"session.Manager.Load":    func(p *play) { s, err := new(session.Manager).Load(p.r.Context()); p.tell(s, err) },
+	"session.Manager.Handler": func(p *play) { defer func() { p.tell(recover()) }(); p.manager.Handler(nil) },
+	"session.Manager.HandlerFunc": func(p *play) {
+		defer func() { p.tell(recover()) }()
+		p.manager.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { p.tell(s) }).ServeHTTP(httptest.NewRecorder(), p.r)
+		p.manager.HandlerFunc(nil)
+	},
+	"session.Session.ID": func(p *play) { p.tell(p.s.ID()) },
+	"session.Session.Deadline": func(p *play) {
+		p.tell(p.s.Deadline())
+	},
+	"session.Session.Set": func(p *play) {
+		p.tell(p.s.Set("user", secretValue), p.s.Set("f", func() {}), p.s.Set("_x", secretValue), p.s.Set("\xff", secretValue),
+			p.s.Set("large", strings.Repeat(secretValue, 1000)))
+	},
+	"session.Session.Decode": func(p *play) {
+		var n int
+		var list []struct{ X int }
+		p.tell(p.s.Decode("user", &n), p.s.Decode("user", &list), p.s.Decode("none", &n), p.s.Decode("user", nil))
+	},
+	"session.Session.Delete":         func(p *play) { p.s.Delete("user", "_x") },
+	"session.Session.Clear":          func(p *play) { p.s.Clear() },
+	"session.Session.Keys":           func(p *play) { p.tell(p.s.Keys()) },
+	"session.Session.JSON":           func(p *play) { p.tell(len(p.s.JSON())) },
+	"session.Session.Renew":          func(p *play) { p.tell(p.s.Renew()) },
+	"session.Session.Destroy":        func(p *play) { p.s.Destroy(); p.tell(p.s.Set("n", secretValue)) },
+	"session.Session.LogValue":       func(p *play) { p.tell(p.s.LogValue()) },
+	"session.Session.Format":         func(p *play) { p.tell(p.s) },
+	"session.Session.Discard":        func(p *play) { p.s.Discard() },
+	"session.Session.AllowCrossSite": func(p *play) { p.s.AllowCrossSite() },
+	"session.Session.Save": func(p *play) {
+		p.tell(p.s.Set("n", secretValue), p.s.Save(p.r.Context()), p.s.Set("n", 1), p.s.Save(p.r.Context()), p.s.Save(p.r.Context()))
+	},
+	"session.Key.Get": func(p *play) { _, ok := visits.Get(p.s); p.tell(ok) },
+	"session.Key.Set": func(p *play) { p.tell(session.Key[chan int]("user").Set(p.s, nil), user.Set(p.s, secretValue)) },
+	"session.Key.Update": func(p *play) {
+		p.tell(visits.Update(p.s, func(n int) int { return n + 1 }), session.Key[int]("user").Update(p.s, func(n int) int { return n }))
+	},
+	"session.Key.Has": func(p *play) { p.tell(user.Has(p.s)) },
+	"session.Key.Take": func(p *play) {
+		p.tell(user.Set(p.s, secretValue))
+		_, mismatch := session.Key[int]("user").Take(p.r.Context(), p.s)
+		_, missing := session.Key[int]("missing").Take(p.r.Context(), p.s)
+		_, err := user.Take(p.r.Context(), p.s)
+		p.tell(mismatch, missing, err)
+	},
+	"session.Key.Pop":    func(p *play) { _, ok := user.Pop(p.s); p.tell(ok) },
+	"session.Key.Delete": func(p *play) { user.Delete(p.s) },
+
+	"memstore.Store.Advance": func(p *play) { p.memory.Advance(time.Second) },
+	"memstore.Store.Load": func(p *play) {
+		_, err := p.memory.Load(p.r.Context(), p.s.ID(), time.Minute)
+		p.tell(p.memory, err)
+	},
+	"memstore.Store.Save": func(p *play) {
+		_, err := p.memory.Save(p.r.Context(), p.s.ID(), nil, []byte(`{"_rev":"x","v":"`+secretValue+`"}`), time.Minute)
+		_, err2 := p.memory.Save(p.r.Context(), p.s.ID(), nil, []byte(secretValue), time.Minute)
+		p.tell(p.memory, err, err2)
+	},
+	"memstore.Store.Delete": func(p *play) { _, err := p.memory.Delete(p.r.Context(), p.s.ID()); p.tell(err) },
+
+	"redisstore.Open": func(p *play) {
+		store, err := redisstore.Open("redis://:" + secretValue + "@host:port/x?y#z")
+		p.tell(store, err)
+	},
+	"redisstore.New": func(p *play) {
+		defer func() { p.tell(recover()) }()
+		redisstore.New(&redis.Pool{}, redisstore.Options{Prefix: "{"})
+	},
+	"redisstore.NewWithClient": func(p *play) {
+		defer func() { p.tell(recover()) }()
+		store := redisstore.NewWithClient(silent{}, redisstore.Options{})
+		_, err := store.Load(p.r.Context(), p.s.ID(), time.Minute)
+		p.tell(store, err, store.Ping(p.r.Context()))
+		redisstore.NewWithClient(nil, redisstore.Options{})
+	},
+	"redisstore.OpenSentinel": func(p *play) {
+		_, err := redisstore.OpenSentinel(redisstore.Sentinel{Addrs: []string{secretValue + "/"}, Password: secretValue, Database: -1})
+		p.tell(err)
+	},
+	"redisstore.Store.Ping":  func(p *play) { p.tell(p.store.Ping(p.r.Context())) },
+	"redisstore.Store.Close": func(p *play) { p.tell(p.store.Close(), p.store.Ping(p.r.Context())) },
+	"redisstore.Store.Load": func(p *play) {
+		_, err := p.store.Load(p.r.Context(), p.s.ID(), time.Minute)
+		p.tell(err)
+	},
+	"redisstore.Store.Save": func(p *play) {
+		_, err := p.store.Save(p.r.Context(), p.s.ID(), nil, []byte(`{"_rev":"x","v":"`+secretValue+`"}`), time.Minute)
+		_, err2 := p.store.Save(p.r.Context(), p.s.ID(), []byte(`{"_rev":"x","v":"`+secretValue+`"}`), []byte(secretValue), time.Minute)
+		p.tell(err, err2)
+	},
+	"redisstore.Store.Delete": func(p *play) { _, err := p.store.Delete(p.r.Context(), p.s.ID()); p.tell(err) },
+}
+
+// weathers are what can have happened to Redis when a function is called.
+var weathers = map[string]func(mini *miniredis.Miniredis, id string){
+	"fair": func(*miniredis.Miniredis, string) {},
+	"down": func(mini *miniredis.Miniredis, _ string) { mini.Close() },
+	"full": func(mini *miniredis.Miniredis, _ string) {
+		mini.SetError("OOM command not allowed when used memory > 'maxmemory'.")
+	},
+	"flushed": func(mini *miniredis.Miniredis, _ string) { mini.FlushAll() },
+	"old": func(mini *miniredis.Miniredis, id string) {
+		mini.SetError("ERR unknown command 'GETEX', with args beginning with: 'session:" + id + "' '{\"user\":\"" + secretValue + "\"}' ")
+	},
+	"overwritten by another request": func(mini *miniredis.Miniredis, id string) {
+		_ = mini.Set("session:"+id, `{"visits":"`+secretValue+`","user":[{"x":"`+secretValue+`"}]}`)
+	},
+	"overwritten by what is no session": func(mini *miniredis.Miniredis, id string) { _ = mini.Set("session:"+id, `{"user":"`+secretValue) },
+	"overwritten by another type": func(mini *miniredis.Miniredis, id string) {
+		mini.FlushAll()
+		_, _ = mini.RPush("session:"+id, secretValue)
+	},
+}
+
+// TestNothingSaysAToken calls everything that is exported, before and after Redis fails in all its ways, and looks for
+// tokens and values in what is returned and logged.
+func TestNothingSaysAToken(t *testing.T) {
+	t.Parallel()
+	functions, more := exported(t, "session")
+	memory, _ := exported(t, "memstore")
+	redis, _ := exported(t, "redisstore")
+	stores := append(memory, redis...)
+	stores = slices.DeleteFunc(stores, func(name string) bool { // what printEveryWay calls
+		return slices.Contains([]string{"String", "GoString", "Format", "LogValue", "MarshalJSON", "MarshalText"}, name[strings.LastIndex(name, ".")+1:])
+	})
+	if got, want := slices.Sorted(maps.Keys(surface)), append(stores, functions...); !slices.Equal(got, want) {
+		t.Errorf("the test calls %q\nexported are %q", got, want)
+	}
+	if len(more) == 0 {
+		t.Error("nothing is exported")
+	}
+	loggedErrors := 0
+	for function, call := range surface {
+		for weather, turn := range weathers {
+			for _, early := range []bool{true, false} {
+				name := fmt.Sprintf("%s, Redis is %s, before Load: %v", function, weather, early)
+				b, mini := sessiontest.MiniRedis(t)
+				var output sessiontest.Logs
+				logger := slog.New(slog.NewJSONHandler(&output, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}))
+				p := newPlay(t, b, logger)
+				p.manager = sessiontest.NewManager(t, p.config)
+				cookies, id := sessiontest.Begin(t, p.manager, map[string]any{"user": secretValue, "visits": 1})
+				if early {
+					turn(mini, id)
+				}
+				r := httptest.NewRequest("GET", "https://example.com/", nil)
+				r.AddCookie(cookies[0])
+				w := httptest.NewRecorder()
+				p.manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					s, err := session.Load(r.Context())
+					p.tell(s, err)
+					if err != nil {
+						return
+					}
+					p.w, p.r, p.s = w, r, s
+					if !early {
+						turn(mini, id)
+					}
+					call(p)
+					_, err = fmt.Fprint(w, "x")
+					p.tell(err)
+					call(p)
+				})).ServeHTTP(w, r)
+				if p.s != nil {
+					call(p)
+				}
+				tokens := append(tokensOf(cookies), tokensOf(w.Result().Cookies())...)
+				findSecrets(t, name+", told", p.told.String(), append(tokens, secretValue)...)
+				findSecrets(t, name+", logged", output.String(), append(tokens, secretValue)...)
+				findSecrets(t, name+", answered", w.Body.String(), append(tokens, secretValue)...)
+				if strings.Contains(output.String(), "session unavailable") {
+					loggedErrors++
+				}
+			}
+		}
+	}
+	if loggedErrors < 10 {
+		t.Errorf("only %d failed saves were logged", loggedErrors)
+	}
+}

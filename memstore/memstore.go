@@ -1,0 +1,137 @@
+// Package memstore keeps sessions in the memory of one process: for tests, for trying things out, and for a program that
+// runs once and whose sessions may end with it.
+//
+// It is not for more than that. Another process does not see these sessions, a restart ends all of them, and no limit but
+// session.Config.MaxBytes keeps them from filling the memory. Package redisstore has the store for the rest.
+package memstore
+
+import (
+	"bytes"
+	"container/heap"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sessionkv/session/driver"
+)
+
+// A Store is a [driver.Store] in memory. The zero value is an empty store. It is safe for concurrent use, must not be
+// copied after its first use, and needs no Close: it has no goroutine.
+//
+// No call waits, so that none looks at its context. An expired value is never returned; its memory is given back by the
+// saves and deletions that follow, each of which removes a few expired values.
+type Store struct {
+	mu       sync.Mutex
+	advanced time.Duration
+	entries  map[string]*entry
+	queue    queue // the same entries
+}
+
+// Advance makes d pass for the sessions of this store, for tests of what expires. Otherwise its clock is the real one.
+func (s *Store) Advance(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.advanced += d
+}
+
+// Load implements [driver.Store].
+func (s *Store) Load(_ context.Context, id string, ttl time.Duration) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := s.find(id)
+	if found == nil {
+		return nil, driver.ErrNotFound
+	}
+	s.keep(found, ttl)
+	return bytes.Clone(found.value), nil
+}
+
+// Save implements [driver.Store].
+func (s *Store) Save(_ context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep()
+	found := s.find(id)
+	switch {
+	case found == nil && was != nil:
+		return nil, driver.ErrNotFound
+	case found == nil:
+		found = s.add(id)
+	case bytes.Equal(found.value, value): // a repeat
+	case was == nil || !bytes.Equal(found.value, was):
+		return bytes.Clone(found.value), driver.ErrConflict
+	}
+	found.value = append([]byte{}, value...) // never nil, which would say that nothing is stored
+	s.keep(found, ttl)
+	return nil, nil
+}
+
+// Delete implements [driver.Store].
+func (s *Store) Delete(_ context.Context, id string) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sweep()
+	found := s.find(id)
+	if found == nil {
+		return nil, driver.ErrNotFound
+	}
+	s.remove(found)
+	return found.value, nil
+}
+
+// Format prints no more than what it is, for every verb of package fmt.
+func (s *Store) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, name) }
+
+// LogValue returns no more than what it is, as Format does.
+func (s *Store) LogValue() slog.Value { return slog.StringValue(name) }
+
+const name = "memstore.Store"
+
+func (s *Store) now() time.Time { return time.Now().Add(s.advanced) }
+
+// find returns the entry of id if it has not expired, else nil.
+func (s *Store) find(id string) *entry {
+	found := s.entries[id]
+	if found == nil || !found.isOver(s.now()) {
+		return found
+	}
+	s.remove(found)
+	return nil
+}
+
+func (s *Store) add(id string) *entry {
+	if s.entries == nil {
+		s.entries = make(map[string]*entry)
+	}
+	added := &entry{id: id}
+	s.entries[id] = added
+	heap.Push(&s.queue, added)
+	return added
+}
+
+func (s *Store) keep(e *entry, ttl time.Duration) {
+	e.expires = s.now().Add(ttl)
+	heap.Fix(&s.queue, e.place)
+}
+
+func (s *Store) remove(e *entry) {
+	delete(s.entries, e.id)
+	heap.Remove(&s.queue, e.place)
+}
+
+// sweepStep is how many expired values a save or deletion removes: more than the one that a save can add, so that the
+// expired ones come to an end.
+const sweepStep = 4
+
+func (s *Store) sweep() {
+	now := s.now()
+	for range sweepStep {
+		if len(s.queue) == 0 || !s.queue[0].isOver(now) {
+			return
+		}
+		s.remove(s.queue[0])
+	}
+}
