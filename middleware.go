@@ -144,12 +144,15 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 			return
 		}
 		x := &exchange{Context: r.Context()}
-		r = r.WithContext(x)
-		x.session = Session{manager: m, outer: outer, request: r}
+		inner := r.WithContext(x)
+		x.session = Session{manager: m, outer: outer, request: inner}
 		x.writer = responseWriter{inner: w, session: &x.session, entry: snapshot(w.Header())}
+		returned := false
+		defer func() { handBack(r, inner, !returned) }()
 		defer x.session.close(errReturned)
-		next.ServeHTTP(x.writer.exposed(), r)
+		next.ServeHTTP(x.writer.exposed(), inner)
 		x.writer.finish()
+		returned = true
 	})
 }
 
