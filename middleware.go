@@ -129,8 +129,8 @@ func New(config Config) (*Manager, error) {
 // session is saved before the first byte of the response leaves, and once more when next returns if it was changed
 // since. A request that does not load its session costs no command of the store. If next panics, nothing is saved.
 //
-// The ResponseWriter that next gets has the methods Unwrap, FlushError, ReadFrom and WriteString, and it is an
-// [http.Flusher] and an [http.Hijacker] if a writer below it is.
+// The ResponseWriter that next gets has the methods Unwrap, ReadFrom and WriteString. It is an [http.Flusher], with
+// FlushError, an [http.Hijacker], an [http.CloseNotifier] and an [http.Pusher] if a writer below it is.
 //
 // Handler panics if next is nil. A Manager that is mounted twice around a handler acts once, in its outer place.
 func (m *Manager) Handler(next http.Handler) http.Handler {
