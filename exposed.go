@@ -6,8 +6,8 @@ import (
 	"net/http"
 )
 
-// The optional interfaces of a ResponseWriter that code asks for by a type assertion. What else a writer may have, such as
-// deadlines, is asked for through [http.ResponseController], which finds it by Unwrap.
+// The optional interfaces of a ResponseWriter that code asks for by a type assertion. What else a writer may have, such
+// as deadlines, is asked for through [http.ResponseController], which finds it by Unwrap.
 const (
 	flushes  = 1 << iota // http.Flusher, and FlushError
 	notifies             // http.CloseNotifier
@@ -62,8 +62,8 @@ func find[T any](w http.ResponseWriter) T {
 }
 
 // exposures has a type for each set of interfaces, named by the letters of what it has: F for flushes, C for notifies (of
-// a connection that closes), H for hijacks, P for pushes. Each adds one interface to another type, and is a single pointer,
-// which becomes a ResponseWriter without an allocation.
+// a connection that closes), H for hijacks, P for pushes. Each adds one interface to another type, and is a single
+// pointer, which becomes a ResponseWriter without an allocation.
 var exposures = [...]func(*responseWriter) http.ResponseWriter{
 	0:                                     func(w *responseWriter) http.ResponseWriter { return w },
 	flushes:                               func(w *responseWriter) http.ResponseWriter { return writerF{w} },

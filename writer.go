@@ -30,8 +30,8 @@ type responseWriter struct {
 //	answered    pass                                             cannot be
 //	discarded   fail                                             drop its trailers
 //
-// When OnError has returned, answering and answered become discarded; while answering, that sends a 503. A Flush or Hijack
-// that fails with nothing sent goes back to the state before it.
+// When OnError has returned, answering and answered become discarded; while answering, that sends a 503. A Flush or
+// Hijack that fails with nothing sent goes back to the state before it.
 type writerState uint8
 
 const (
