@@ -51,13 +51,25 @@ func interfacesOf(w http.ResponseWriter) (set int) {
 	}
 }
 
-// find returns w or the first writer below it that is a T. The caller knows that there is one.
-func find[T any](w http.ResponseWriter) T {
+// find returns w or the first writer below it that is a T, and whether there is one.
+func find[T any](w http.ResponseWriter) (found T, ok bool) {
 	for {
-		if found, ok := w.(T); ok {
-			return found
+		if found, ok = w.(T); ok {
+			return found, true
 		}
-		w = w.(unwrapper).Unwrap()
+		outer, ok := w.(unwrapper)
+		if !ok {
+			return found, false
+		}
+		w = outer.Unwrap()
+	}
+}
+
+// sendHeader makes Gin's writer send a 101, which it keeps back otherwise, even when the connection is hijacked. WebSocket
+// libraries that know this ask only the writer that they are given.
+func sendHeader(w http.ResponseWriter) {
+	if gin, ok := find[interface{ WriteHeaderNow() }](w); ok {
+		gin.WriteHeaderNow()
 	}
 }
 
@@ -121,9 +133,13 @@ func (w writerFHP) Push(path string, o *http.PushOptions) error  { return w.push
 func (w writerCHP) Push(path string, o *http.PushOptions) error  { return w.push(path, o) }
 func (w writerFCHP) Push(path string, o *http.PushOptions) error { return w.push(path, o) }
 
-func (w *responseWriter) closeNotify() <-chan bool { return find[closeNotifier](w.inner).CloseNotify() }
+func (w *responseWriter) closeNotify() <-chan bool {
+	below, _ := find[closeNotifier](w.inner)
+	return below.CloseNotify()
+}
 
 // push saves nothing: the headers of a promise are those of a request, and the response's own have not left.
 func (w *responseWriter) push(path string, o *http.PushOptions) error {
-	return find[http.Pusher](w.inner).Push(path, o)
+	below, _ := find[http.Pusher](w.inner)
+	return below.Push(path, o)
 }

@@ -356,3 +356,24 @@ func TestReadersThatFailLater(t *testing.T) {
 		}
 	}
 }
+
+// lateWriter is a writer like Gin's, which sends no header before WriteHeaderNow.
+type lateWriter struct {
+	http.ResponseWriter
+	code int
+	sent []int
+}
+
+func (w *lateWriter) WriteHeader(code int) { w.code = code }
+func (w *lateWriter) WriteHeaderNow()      { w.sent = append(w.sent, w.code) }
+
+func TestSwitchingProtocolsIsSentAtOnce(t *testing.T) {
+	late := &lateWriter{ResponseWriter: httptest.NewRecorder()}
+	run(t, unwrapping{late}, func(w http.ResponseWriter, r *http.Request) {
+		_ = load(t, r).Set("n", 1)
+		w.WriteHeader(http.StatusSwitchingProtocols)
+		if fmt.Sprint(late.sent) != "[101]" || late.Header().Get("Set-Cookie") == "" {
+			t.Errorf("sent %v with %v", late.sent, late.Header())
+		}
+	})
+}

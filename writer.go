@@ -57,8 +57,12 @@ func (w *responseWriter) WriteHeader(code int) {
 		w.inner.WriteHeader(code)
 		return
 	}
-	if w.begin() == nil {
-		w.inner.WriteHeader(code)
+	if w.begin() != nil {
+		return
+	}
+	w.inner.WriteHeader(code)
+	if code == http.StatusSwitchingProtocols {
+		sendHeader(w.inner)
 	}
 }
 
