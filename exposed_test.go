@@ -377,3 +377,25 @@ func TestSwitchingProtocolsIsSentAtOnce(t *testing.T) {
 		}
 	})
 }
+
+// A recoverer outside that still has the writer of the handler, as echo's does, answers for itself.
+func TestRecovererOutsideAnswersThroughTheWriterInside(t *testing.T) {
+	b, _ := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store})
+	recorder := httptest.NewRecorder()
+	var kept http.ResponseWriter
+	func() {
+		defer func() {
+			_ = recover()
+			http.Error(kept, "sorry", http.StatusInternalServerError)
+		}()
+		manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			kept = w
+			_ = load(t, r).Set("n", 1)
+			panic("boom")
+		})).ServeHTTP(recorder, httptest.NewRequest("GET", "/", nil))
+	}()
+	if recorder.Code != 500 || recorder.Body.String() != "sorry\n" || recorder.Header()["Set-Cookie"] != nil || len(b.keys(t)) != 0 {
+		t.Errorf("%d %q %v, keys %q", recorder.Code, recorder.Body, recorder.Header(), b.keys(t))
+	}
+}

@@ -23,20 +23,20 @@ type responseWriter struct {
 
 // writerState says whose response passes. What is done in each state:
 //
-//	state       Write, final WriteHeader, Flush, Hijack          the handler returns
-//	open        save; then begun, or OnError and discarded   save; then as on the left
-//	begun   pass                                             save what was changed since
-//	answering   pass; then answered                              cannot be: OnError returns first
-//	answered    pass                                             cannot be
-//	discarded   fail                                             drop its trailers
+//	state       Write, final WriteHeader, Flush, Hijack        the handler returns
+//	open        save; then begun, or OnError and discarded     save; then as on the left
+//	begun       pass                                           save what was changed since
+//	answering   pass; then answered                            cannot be: OnError returns first
+//	answered    pass                                           cannot be
+//	discarded   fail                                           drop its trailers
 //
 // When OnError has returned, answering and answered become discarded; while answering, that sends a 503. A Flush or
-// Hijack that fails with nothing sent goes back to the state before it.
+// Hijack that fails with nothing sent goes back to the state before it. A panic turns open into begun.
 type writerState uint8
 
 const (
 	open      writerState = iota // nothing has left; the session is not saved
-	begun                        // the session is saved; the handler's response passes
+	begun                        // the session is saved, or never will be; the handler's response passes
 	answering                    // the save failed; OnError's response passes
 	answered                     // OnError's response has begun
 	discarded                    // the save failed; the handler's response reaches nobody
@@ -209,6 +209,14 @@ func (w *responseWriter) finish() {
 		w.session.saveLate()
 	case discarded:
 		w.dropTrailers()
+	}
+}
+
+// abandon is called when the handler has panicked. Whoever recovers may still have this writer, and answers for themselves;
+// nothing is saved.
+func (w *responseWriter) abandon() {
+	if w.state == open {
+		w.state = begun
 	}
 }
 

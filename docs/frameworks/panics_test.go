@@ -59,6 +59,23 @@ type silentEntry struct{}
 func (silentEntry) Write(int, int, http.Header, time.Duration, any) {}
 func (silentEntry) Panic(any, []byte)                               {}
 
+// The order of echo's own middlewares, as docs/operations.md has it.
+func TestRecovererOfEchoBeforeTheSessions(t *testing.T) {
+	manager, redis := newManager(t)
+	e := echo.New()
+	e.Logger.SetOutput(io.Discard)
+	e.Use(echomiddleware.Recover(), echo.WrapMiddleware(manager.Handler))
+	e.GET("/", func(c echo.Context) error {
+		visit(t, c.Request().Context())
+		panic("boom")
+	})
+	server := serve(t, e)
+	got := get(t, newClient(t, server, "HTTP/2.0"), server.URL)
+	if got.StatusCode != 500 || setsSession(got.Header) || len(redis.Keys()) != 0 {
+		t.Errorf("%d %v, keys %q", got.StatusCode, got.Header, redis.Keys())
+	}
+}
+
 // A panic saves nothing if it passes through the session's Handler on its way to the recoverer. A recoverer inside answers
 // with a page as any other, and the changes before the panic are saved with it.
 func TestRecovererBelongsOutside(t *testing.T) {
