@@ -187,3 +187,29 @@ func TestPatternIsSeenOutside(t *testing.T) {
 		t.Errorf("Pattern %q after a handler that routes nothing", r.Pattern)
 	}
 }
+
+// MaxBytesReader knows the server's writer alone, so it stands outside.
+func TestTooLargeUploadClosesTheConnectionWhereMaxBytesReaderIsOutside(t *testing.T) {
+	b, _ := miniRedis(t)
+	manager := newManager(t, session.Config{Store: b.store})
+	handler := manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = load(t, r).Set("n", 1)
+		if _, err := io.ReadAll(r.Body); err == nil {
+			t.Error("the whole body was read")
+		}
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+	}))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, 1<<10)
+		handler.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	response, err := http.Post(server.URL, "text/plain", bytes.NewReader(make([]byte, 1<<16)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusRequestEntityTooLarge || !response.Close {
+		t.Errorf("%d, closes: %v", response.StatusCode, response.Close)
+	}
+}
