@@ -22,6 +22,7 @@ func newExchange(m *Manager, outer *exchange, w http.ResponseWriter, r *http.Req
 	x.session = Session{config: &m.config, keeper: &m.keeper, request: r}
 	inner := r.WithContext(x)
 	x.writer = responseWriter{inner: w, request: inner, session: &x.session, entry: snapshot(w.Header())}
+	x.writer.exposed = expose(&x.writer)
 	return x, inner
 }
 

@@ -36,10 +36,13 @@ func New(config Config) (*Manager, error) {
 
 // Handler returns a handler that calls next with a session in the context of its request, where [Load] finds it. The
 // session is saved before the first byte of the response leaves, and once more when next returns if it was changed
-// since. A request that does not load its session costs no command of the store. If next panics, nothing is saved.
+// since. A request that does not load its session costs no command of the store. If next panics, nothing is saved, so a
+// handler that recovers belongs around this one: within, it answers with a page like any other.
 //
-// The ResponseWriter that next gets has the methods Unwrap, FlushError, ReadFrom and WriteString, and it is an
-// [http.Flusher] and an [http.Hijacker] if a writer below it is.
+// The ResponseWriter that next gets has the methods Unwrap, ReadFrom and WriteString. It is an [http.Flusher], with
+// FlushError, an [http.Hijacker], an [http.CloseNotifier] and an [http.Pusher] if a writer below it is. A Hijack saves
+// the session first; whoever writes the response then has to send the Set-Cookie that is in w.Header(), as
+// gorilla/websocket does after Upgrade(w, r, w.Header()), and not after Upgrade(w, r, nil).
 //
 // Handler panics if next is nil. A Manager that is mounted twice around a handler acts once, in its outer place.
 func (m *Manager) Handler(next http.Handler) http.Handler {
@@ -52,10 +55,18 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		x, r := newExchange(m, outer, w, r)
+		x, inner := newExchange(m, outer, w, r)
+		returned := false
+		defer func() {
+			if !returned {
+				x.writer.abandon()
+			}
+			handBack(r, inner, !returned)
+		}()
 		defer x.session.close(errReturned)
-		next.ServeHTTP(x.writer.exposed(), r)
+		next.ServeHTTP(x.writer.exposed, inner)
 		x.writer.finish()
+		returned = true
 	})
 }
 

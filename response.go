@@ -21,6 +21,13 @@ func (s *Session) commit(h http.Header) error {
 	return nil
 }
 
+// reopen lets the session be changed as before its commit, for the headers have not left.
+func (s *Session) reopen() {
+	s.lock()
+	defer s.unlock()
+	s.sent = false
+}
+
 // saveLate saves what the handler changed after the headers had left. Nobody can be told of a failure but the log.
 func (s *Session) saveLate() {
 	s.lock()

@@ -2,6 +2,7 @@ package session
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -13,62 +14,34 @@ import (
 // responseWriter saves the session before the headers leave, whatever it is that makes them leave.
 type responseWriter struct {
 	inner   http.ResponseWriter
-	request *http.Request // as the handler gets it
+	request *http.Request       // as the handler gets it
+	exposed http.ResponseWriter // this writer as the handler gets it
 	session *Session
 	entry   http.Header // as they were before the handler
 	state   writerState
 	err     error // why the handler's response was replaced
 }
 
+// writerState says whose response passes. What is done in each state:
+//
+//	state       Write, final WriteHeader, Flush, Hijack        the handler returns
+//	open        save; then begun, or OnError and discarded     save; then as on the left
+//	begun       pass                                           save what was changed since
+//	answering   pass; then answered                            cannot be: OnError returns first
+//	answered    pass                                           cannot be
+//	discarded   fail                                           drop its trailers
+//
+// When OnError has returned, answering and answered become discarded; while answering, that sends a 503. A Flush or
+// Hijack that fails with nothing sent goes back to the state before it. A panic turns open into begun.
 type writerState uint8
 
 const (
 	open      writerState = iota // nothing has left; the session is not saved
-	committed                    // the session is saved; the handler's response passes
+	begun                        // the session is saved, or never will be; the handler's response passes
 	answering                    // the save failed; OnError's response passes
 	answered                     // OnError's response has begun
 	discarded                    // the save failed; the handler's response reaches nobody
 )
-
-// exposed returns w as a type with just the optional interfaces that the writers below it have: code that asks for one by
-// a type assertion relies on it.
-func (w *responseWriter) exposed() http.ResponseWriter {
-	flushes, hijacks := supports[http.Flusher](w.inner), supports[http.Hijacker](w.inner)
-	switch {
-	case flushes && hijacks:
-		return flushHijackWriter{w}
-	case flushes:
-		return flushWriter{w}
-	case hijacks:
-		return hijackWriter{w}
-	}
-	return w
-}
-
-type (
-	flushWriter       struct{ *responseWriter }
-	hijackWriter      struct{ *responseWriter }
-	flushHijackWriter struct{ *responseWriter }
-)
-
-func (w flushWriter) Flush()                                             { _ = w.FlushError() }
-func (w hijackWriter) Hijack() (net.Conn, *bufio.ReadWriter, error)      { return w.hijack() }
-func (w flushHijackWriter) Flush()                                       { _ = w.FlushError() }
-func (w flushHijackWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) { return w.hijack() }
-
-// supports reports whether w or a writer below it is a T.
-func supports[T any](w http.ResponseWriter) bool {
-	for {
-		if _, ok := w.(T); ok {
-			return true
-		}
-		outer, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return false
-		}
-		w = outer.Unwrap()
-	}
-}
 
 // Unwrap lets an [http.ResponseController] reach the deadlines of the connection.
 func (w *responseWriter) Unwrap() http.ResponseWriter { return w.inner }
@@ -85,8 +58,12 @@ func (w *responseWriter) WriteHeader(code int) {
 		w.inner.WriteHeader(code)
 		return
 	}
-	if w.commit() == nil {
-		w.inner.WriteHeader(code)
+	if w.begin() != nil {
+		return
+	}
+	w.inner.WriteHeader(code)
+	if code == http.StatusSwitchingProtocols {
+		sendHeader(w.inner)
 	}
 }
 
@@ -96,44 +73,91 @@ func isInformational(code int) bool {
 }
 
 func (w *responseWriter) Write(p []byte) (int, error) {
-	if err := w.commit(); err != nil {
+	if err := w.begin(); err != nil {
 		return 0, err
 	}
 	return w.inner.Write(p)
 }
 
 func (w *responseWriter) WriteString(s string) (int, error) {
-	if err := w.commit(); err != nil {
+	if err := w.begin(); err != nil {
 		return 0, err
 	}
 	return io.WriteString(w.inner, s)
 }
 
+// ReadFrom begins the response with the first byte of src, as net/http does. The rest goes to the writer below as it is,
+// for that may hand a file to the kernel.
 func (w *responseWriter) ReadFrom(src io.Reader) (int64, error) {
-	if err := w.commit(); err != nil {
+	if w.state == begun || w.state == answered {
+		return io.Copy(w.inner, src)
+	}
+	var head [sniffed]byte
+	n, err := readSome(src, head[:])
+	if n == 0 {
 		return 0, err
 	}
-	return io.Copy(w.inner, src)
+	written, writeErr := w.Write(head[:n])
+	if writeErr != nil {
+		return int64(written), writeErr
+	}
+	if err != nil {
+		return int64(written), err
+	}
+	rest, err := io.Copy(w.inner, src)
+	return int64(written) + rest, err
 }
 
-func (w *responseWriter) FlushError() error {
-	if err := w.commit(); err != nil {
+// sniffed is how much of a response net/http looks at to find out its type.
+const sniffed = 512
+
+// readSome is one Read that returns a byte, an error, or nothing at the end of src.
+func readSome(src io.Reader, p []byte) (n int, err error) {
+	for n == 0 && err == nil {
+		n, err = src.Read(p)
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return n, err
+}
+
+func (w *responseWriter) flush() error {
+	before := w.state
+	if err := w.begin(); err != nil {
 		return err
 	}
-	return http.NewResponseController(w.inner).Flush()
+	err := http.NewResponseController(w.inner).Flush()
+	if errors.Is(err, http.ErrNotSupported) {
+		w.restore(before)
+	}
+	return err
 }
 
 func (w *responseWriter) hijack() (net.Conn, *bufio.ReadWriter, error) {
-	if err := w.commit(); err != nil {
+	before := w.state
+	if err := w.begin(); err != nil {
 		return nil, nil, err
 	}
-	return http.NewResponseController(w.inner).Hijack()
+	conn, buf, err := http.NewResponseController(w.inner).Hijack()
+	if err != nil && !errors.Is(err, http.ErrHijacked) {
+		w.restore(before)
+	}
+	return conn, buf, err
 }
 
-// commit saves the session, once, and lets the response begin. It returns an error if it may not.
-func (w *responseWriter) commit() error {
+// restore goes back to a state before begin, for nothing has left. What was saved stays saved.
+func (w *responseWriter) restore(before writerState) {
+	if w.state == begun && before == open {
+		w.session.reopen()
+	}
+	w.state = before
+}
+
+// begin saves the session, once, and lets the response begin. It returns an error if it may not.
+func (w *responseWriter) begin() error {
 	switch w.state {
-	case committed, answered:
+	case begun, answered:
 		return nil
 	case answering:
 		w.state = answered
@@ -145,7 +169,7 @@ func (w *responseWriter) commit() error {
 		w.replace(err)
 		return w.err
 	}
-	w.state = committed
+	w.state = begun
 	return nil
 }
 
@@ -155,7 +179,7 @@ func (w *responseWriter) replace(err error) {
 	w.session.close(w.err)
 	w.resetHeader()
 	w.state = answering
-	w.session.config.OnError(w.exposed(), w.request, err)
+	w.session.config.OnError(w.exposed, w.request, err)
 	if w.state == answering {
 		w.inner.WriteHeader(http.StatusServiceUnavailable)
 	}
@@ -174,11 +198,19 @@ func (w *responseWriter) resetHeader() {
 func (w *responseWriter) finish() {
 	switch w.state {
 	case open:
-		_ = w.commit()
-	case committed:
+		_ = w.begin()
+	case begun:
 		w.session.saveLate()
 	case discarded:
 		w.dropTrailers()
+	}
+}
+
+// abandon is called when the handler has panicked. Whoever recovers may still have this writer, and answers for themselves;
+// nothing is saved.
+func (w *responseWriter) abandon() {
+	if w.state == open {
+		w.state = begun
 	}
 }
 
