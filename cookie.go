@@ -148,46 +148,52 @@ func (c Cookie) validateAge(lifetime time.Duration) error {
 	return nil
 }
 
-// set puts the cookie with this token into h, in place of one that is there already: RFC 6265bis, section 4.1.1,
-// forbids two of a name in one response.
-func (c Cookie) set(h http.Header, issued *token.Token) {
+// set puts the cookie with this token into h, in place of one that is there already: RFC 6265bis, section 4.1.1, forbids two
+// of a name in one response. The twins, if any, are cleared by it.
+func (c Cookie) set(h http.Header, issued *token.Token, twins []*http.Cookie) {
 	cookie := c.attributes()
 	cookie.Value = issued.Text
 	if c.Persistent {
 		cookie.MaxAge = max(1, int(time.Until(issued.Deadline).Seconds()))
 	}
-	c.replace(h, cookie)
+	c.replace(h, append(twins, cookie))
 }
 
-// clear tells the browser to drop the cookie. All attributes must be those that it was set with.
-func (c Cookie) clear(h http.Header) {
+// clear tells the browser to drop the cookie and its twins.
+func (c Cookie) clear(h http.Header, twins []*http.Cookie) {
+	c.replace(h, append(twins, c.cleared()))
+}
+
+// cleared is the cookie that makes a browser drop c. All attributes must be those that c was set with.
+func (c Cookie) cleared() *http.Cookie {
 	cookie := c.attributes()
 	cookie.MaxAge = -1
 	cookie.Expires = time.Unix(0, 0)
-	c.replace(h, cookie)
+	return cookie
 }
 
-// clearTwins tells the browser of a request to host to drop the cookies of the same name that c does not replace: those of
-// one host where c is shared by the hosts of a Domain, and those of a Domain where c is of one host.
-func (c Cookie) clearTwins(h http.Header, host string) {
-	twin := c.attributes()
-	twin.MaxAge = -1
-	twin.Expires = time.Unix(0, 0)
+// twins are what makes the browser of a request to host drop the cookies of the same name that c does not replace: that of
+// one host where c is shared by the hosts of a Domain, and those of a Domain where c is of one host. They come before c
+// itself, for some clients do not tell the cookie of a host from that of a Domain of the same name.
+func (c Cookie) twins(host string) (twins []*http.Cookie) {
 	if c.Domain != "" {
-		twin.Domain = ""
-		h.Add("Set-Cookie", twin.String())
-		return
+		c.Domain = ""
+		return append(twins, c.cleared())
 	}
 	if isPrefixed(c.Name, hostPrefix) {
-		return // with a Domain, browsers refuse a cookie of this name
+		return nil // with a Domain, browsers refuse a cookie of this name
 	}
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	for domain := host; strings.Contains(domain, ".") && net.ParseIP(host) == nil; _, domain, _ = strings.Cut(domain, ".") {
-		twin.Domain = domain
-		h.Add("Set-Cookie", twin.String())
+	if net.ParseIP(host) != nil {
+		return nil
 	}
+	for ; strings.Contains(host, "."); _, host, _ = strings.Cut(host, ".") {
+		c.Domain = host
+		twins = append(twins, c.cleared())
+	}
+	return twins
 }
 
 // isWithheld reports whether the browser has kept the cookie back because the request was made by another site, as far as
@@ -222,14 +228,19 @@ func (c Cookie) attributes() *http.Cookie {
 	}
 }
 
-func (c Cookie) replace(h http.Header, cookie *http.Cookie) {
-	others := h["Set-Cookie"][:0:0]
+func (c Cookie) replace(h http.Header, cookies []*http.Cookie) {
+	lines := h["Set-Cookie"][:0:0]
 	for _, line := range h["Set-Cookie"] {
 		if !strings.HasPrefix(line, c.Name+"=") {
-			others = append(others, line)
+			lines = append(lines, line)
 		}
 	}
-	h["Set-Cookie"] = append(others, cookie.String())
+	for _, cookie := range cookies {
+		if line := cookie.String(); line != "" { // a Host may be no valid Domain
+			lines = append(lines, line)
+		}
+	}
+	h["Set-Cookie"] = lines
 }
 
 // references returns what the request's cookies refer to: each well-formed token that is not past its deadline, once. More

@@ -64,14 +64,11 @@ func (s *Session) writeHeader(h http.Header) {
 	issued, revoked := s.use.record.Issued(), s.use.record.IsRevoked()
 	switch {
 	case issued != nil:
-		s.config.Cookie.set(h, issued)
+		s.config.Cookie.set(h, issued, s.twins())
 	case revoked:
-		s.config.Cookie.clear(h)
+		s.config.Cookie.clear(h, s.twins())
 	case !s.use.loaded:
 		return
-	}
-	if s.use.twins && (issued != nil || revoked) {
-		s.config.Cookie.clearTwins(h, s.request.Host)
 	}
 	s.addVary(h)
 	if issued != nil || revoked {
@@ -79,6 +76,14 @@ func (s *Session) writeHeader(h http.Header) {
 	} else if h["Cache-Control"] == nil {
 		s.setCacheControl(h, "private")
 	}
+}
+
+// twins are the other cookies to clear, where the request had more than one of a living session.
+func (s *Session) twins() []*http.Cookie {
+	if !s.use.ambiguous {
+		return nil
+	}
+	return s.config.Cookie.twins(s.request.Host)
 }
 
 // addVary says that the response depends on the request's cookies.

@@ -47,14 +47,14 @@ type Session struct {
 
 // use is what a request that uses its session needs, in one allocation.
 type use struct {
-	loaded   bool
-	loadErr  error
-	record   record.Record
-	twins    bool         // the request has cookies of several living sessions
-	bound    boundContext // of the load
-	vary     [1]string    // in the response's header, as is cache
-	cache    [1]string
-	mistyped map[string]bool // the keys whose value was found to be of another type than asked for
+	loaded    bool
+	loadErr   error
+	record    record.Record
+	ambiguous bool         // the request has cookies of several living sessions
+	bound     boundContext // of the load
+	vary      [1]string    // in the response's header, as is cache
+	cache     [1]string
+	mistyped  map[string]bool // the keys whose value was found to be of another type than asked for
 }
 
 // lock waits for its turn. In a function given to Update, which runs under the lock, it would wait for ever.
@@ -104,7 +104,7 @@ func (s *Session) find(ctx context.Context) error {
 	bound.obey(ctx)
 	defer bound.release()
 	err := s.use.record.Find(bound, refs)
-	s.use.twins = s.use.record.HasRivals()
+	s.use.ambiguous = s.use.record.HasRivals()
 	return err
 }
 

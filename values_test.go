@@ -3,6 +3,8 @@ package session_test
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"log/slog"
 	"net/http"
 	"regexp"
 	"slices"
@@ -259,5 +261,80 @@ func TestUpdateRefusesAValueOfAnotherType(t *testing.T) {
 	})
 	if got := b.Get(t, id); got != before {
 		t.Errorf("stored %s", got)
+	}
+}
+
+type (
+	hidden   struct{ id int }
+	embedded struct{ hidden }
+	tagged   struct {
+		ID int `json:"-"`
+	}
+	half struct {
+		ID int
+		id int
+	}
+	promoted struct{ half }
+	list     struct{ next *list }
+	nesting  struct{ Inner hidden }
+	pointed  struct{ id int }
+	textual  struct{ id int }
+	node     struct{ Next *node }
+)
+
+func (*pointed) MarshalJSON() ([]byte, error) { return []byte("1"), nil }
+func (textual) MarshalText() ([]byte, error)  { return []byte("text"), nil }
+
+// What JSON would lose as a whole is an error of Set, not an empty object in the store.
+func TestSetRefusesWhatWouldLoseEverything(t *testing.T) {
+	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory()})
+	refused := []any{hidden{1}, &hidden{1}, []hidden{{1}}, [2]hidden{}, map[string]hidden{"a": {1}}, map[string][]*hidden{}, embedded{}, tagged{1},
+		list{}, nesting{}, pointed{1}, map[string]pointed{"a": {1}}}
+	taken := []any{nil, 1, "text", struct{}{}, map[string]struct{}{"a": {}}, half{1, 2}, promoted{}, time.Now(), &pointed{1}, []pointed{{1}}, textual{1},
+		[]any{1}, json.RawMessage("1"), []byte("x"), map[string]any{}, node{}, struct{ A any }{}}
+	sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		for range 2 { // the second answer comes from the cache
+			for _, value := range refused {
+				if err := s.Set("k", value); err == nil || !strings.Contains(err.Error(), "no exported fields") {
+					t.Errorf("%T: %v", value, err)
+				}
+			}
+			for _, value := range taken {
+				if err := s.Set("k", value); err != nil {
+					t.Errorf("%T: %v", value, err)
+				}
+			}
+		}
+		err := session.Key[hidden]("k").Update(s, func(h hidden) hidden { return h })
+		if err == nil {
+			t.Error("Update takes it")
+		}
+	})
+}
+
+// No value of a session reaches a log, also where the Session is inside of what is logged.
+func TestSessionInsideOfWhatIsLoggedShowsNoValue(t *testing.T) {
+	var out strings.Builder
+	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory()})
+	sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		_ = s.Set("user", "hunter2")
+		inside := struct {
+			S    *session.Session
+			List []*session.Session
+		}{s, []*session.Session{s}}
+		for _, logger := range []*slog.Logger{slog.New(slog.NewJSONHandler(&out, nil)), slog.New(slog.NewTextHandler(&out, nil))} {
+			logger.Info("request", "inside", inside, "session", s, "map", map[string]any{"s": s})
+		}
+		text, err := json.Marshal(inside)
+		if err != nil {
+			t.Error(err)
+		}
+		fmt.Fprintf(&out, "%s %v %+v %#v %s", text, inside, s, s, s)
+		if got := string(s.JSON()); got != `{"user":"hunter2"}` {
+			t.Errorf("JSON returns %s", got)
+		}
+	})
+	if strings.Contains(out.String(), "hunter2") || out.Len() == 0 {
+		t.Errorf("logged: %s", out.String())
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -123,6 +124,11 @@ func (l *Logs) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.buf.Write(p)
+}
+
+// Lines returns the lines that were logged.
+func (l *Logs) Lines() []string {
+	return slices.DeleteFunc(strings.Split(l.String(), "\n"), func(line string) bool { return line == "" })
 }
 
 func (l *Logs) String() string {
