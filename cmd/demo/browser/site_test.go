@@ -16,6 +16,8 @@ import (
 
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/redisstore"
+
+	"github.com/sessionkv/session/internal/sessiontest"
 )
 
 const (
@@ -27,7 +29,7 @@ const (
 type site struct {
 	*httptest.Server
 	redis   *miniredis.Miniredis
-	log     *output
+	log     *sessiontest.Logs
 	arrived chan bool // a slow request has loaded its session
 	release chan bool // lets one go on
 
@@ -38,7 +40,7 @@ type site struct {
 // newSite serves over HTTPS unless config says that the cookie is for HTTP.
 func newSite(t *testing.T, config session.Config) *site {
 	t.Helper()
-	s := &site{redis: miniredis.RunT(t), log: &output{}, arrived: make(chan bool), release: make(chan bool), asked: map[string][]bool{}}
+	s := &site{redis: miniredis.RunT(t), log: new(sessiontest.Logs), arrived: make(chan bool), release: make(chan bool), asked: map[string][]bool{}}
 	store, err := redisstore.Open(s.redis.Addr())
 	if err != nil {
 		t.Fatal(err)
