@@ -15,9 +15,8 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/redisstore"
-
 	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/redisstore"
 )
 
 const (

@@ -8,7 +8,6 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/sessionkv/session"
-
 	"github.com/sessionkv/session/internal/sessiontest"
 )
 
