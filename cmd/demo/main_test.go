@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -19,10 +18,9 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
-)
 
-// patience bounds every wait.
-const patience = 20 * time.Second
+	"github.com/sessionkv/session/internal/sessiontest"
+)
 
 // asProgram makes the test binary run main instead of the tests: a process of its own, without another build.
 const asProgram = "DEMO_AS_PROGRAM"
@@ -39,25 +37,7 @@ func TestMain(m *testing.M) {
 type running struct {
 	url   string
 	lines []string // what it printed at the start
-	log   *output
-}
-
-// output is a buffer that is read while it is written to.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
+	log   *sessiontest.Logs
 }
 
 // start runs the demo in this process until the test ends or stop is called, which is when all that it opened must be closed.
@@ -65,7 +45,7 @@ func start(t *testing.T, args ...string) (d *running, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	stdout, w := io.Pipe()
-	d = &running{log: &output{}}
+	d = &running{log: new(sessiontest.Logs)}
 	ended := make(chan error, 1)
 	go func() {
 		err := run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), w, d.log)
@@ -74,7 +54,7 @@ func start(t *testing.T, args ...string) (d *running, stop func()) {
 	}()
 	stop = sync.OnceFunc(func() {
 		cancel()
-		if err := receive(t, ended); err != nil {
+		if err := sessiontest.Receive(t, ended); err != nil {
 			t.Errorf("run: %v", err)
 		}
 	})
@@ -92,7 +72,7 @@ type process struct {
 func startProcess(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: command(t, append([]string{"-addr", "127.0.0.1:0"}, args...)...)}
-	p.log = &output{}
+	p.log = new(sessiontest.Logs)
 	p.cmd.Stderr = p.log
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -108,7 +88,7 @@ func startProcess(t *testing.T, args ...string) *process {
 
 // command is the demo as a program. It ends with the test, at the latest.
 func command(t *testing.T, args ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), sessiontest.Patience)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0")
@@ -134,28 +114,6 @@ func (d *running) read(t *testing.T, stdout io.Reader) {
 	d.url = strings.TrimPrefix(d.lines[0], "demo: ")
 }
 
-// receive waits for what comes from c.
-func receive[T any](t *testing.T, c <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-c:
-		return v
-	case <-time.After(patience):
-		t.Fatal("nothing came in time")
-		panic("unreachable")
-	}
-}
-
-// eventually waits until ok.
-func eventually(t *testing.T, what string, ok func() bool) {
-	t.Helper()
-	for start := time.Now(); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Since(start) > patience {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 // A browser keeps cookies.
 type browser struct{ http.Client }
 
@@ -166,7 +124,7 @@ func newBrowser(t *testing.T) *browser {
 	}
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &browser{http.Client{Jar: jar, Transport: transport, Timeout: patience}}
+	return &browser{http.Client{Jar: jar, Transport: transport, Timeout: sessiontest.Patience}}
 }
 
 func (b *browser) get(t *testing.T, url string) (res *http.Response, body string) {
@@ -274,11 +232,11 @@ func TestSignalLetsRequestsFinish(t *testing.T) {
 				body, _ := io.ReadAll(res.Body)
 				answered <- res.Status + " " + string(body)
 			}()
-			receive(t, arrived)
+			sessiontest.Receive(t, arrived)
 			if err := p.cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the demo takes no more connections", func() bool {
+			sessiontest.Eventually(t, "the demo takes no more connections", func() bool {
 				conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
 				if err == nil {
 					conn.Close()
@@ -286,7 +244,7 @@ func TestSignalLetsRequestsFinish(t *testing.T) {
 				return err != nil
 			})
 			close(release)
-			if got := receive(t, answered); got != "200 OK ok\n" {
+			if got := sessiontest.Receive(t, answered); got != "200 OK ok\n" {
 				t.Errorf("the request in flight got %q", got)
 			}
 			if err := p.cmd.Wait(); err != nil {

@@ -3,14 +3,10 @@
 package sessiontest
 
 import (
-	"bytes"
-	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
-	"strings"
-	"sync"
 	"testing"
 
 	"github.com/sessionkv/session"
@@ -100,42 +96,3 @@ func SlowWorks() map[string]func(w http.ResponseWriter, s *session.Session) {
 		},
 	}
 }
-
-// A Gate makes a handler wait at a point of its work until the test lets it go on: the test receives from Reached, and
-// closes Open.
-type Gate struct{ Reached, Open chan struct{} }
-
-// NewGate returns a Gate that is shut.
-func NewGate() Gate { return Gate{make(chan struct{}), make(chan struct{})} }
-
-// Wait is what the handler calls, once.
-func (g Gate) Wait() {
-	close(g.Reached)
-	<-g.Open
-}
-
-// Logs are what a logger has written. The zero value is empty; it is safe for concurrent use.
-type Logs struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *Logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(p)
-}
-
-// Lines returns the lines that were logged.
-func (l *Logs) Lines() []string {
-	return slices.DeleteFunc(strings.Split(l.String(), "\n"), func(line string) bool { return line == "" })
-}
-
-func (l *Logs) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-// Logger returns a logger that writes to l.
-func (l *Logs) Logger() *slog.Logger { return slog.New(slog.NewTextHandler(l, nil)) }

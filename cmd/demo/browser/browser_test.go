@@ -13,7 +13,6 @@ package browser
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -36,10 +35,9 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
-)
 
-// patience bounds every wait.
-const patience = 20 * time.Second
+	"github.com/sessionkv/session/internal/sessiontest"
+)
 
 var errNoChromium = errors.New("chromium is not installed; on Debian: apt-get install chromium")
 
@@ -122,7 +120,7 @@ func certificatePin() string {
 type tab struct {
 	testing.TB
 	ctx     context.Context
-	console *output // what the pages had to complain of
+	console *sessiontest.Logs // what the pages had to complain of
 }
 
 // newProfile returns the first tab of a new profile.
@@ -146,7 +144,7 @@ func (b *tab) another() *tab {
 
 func newTab(t testing.TB, parent context.Context, options ...chromedp.ContextOption) *tab {
 	t.Helper()
-	b := &tab{TB: t, console: &output{}}
+	b := &tab{TB: t, console: new(sessiontest.Logs)}
 	ctx, cancel := chromedp.NewContext(parent, append(options, chromedp.WithListener(b.listen))...)
 	b.ctx = ctx
 	t.Cleanup(cancel)
@@ -175,7 +173,7 @@ func (b *tab) listen(event any) {
 // do fails the test if a step fails.
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, sessiontest.Patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		b.Fatalf("%v\n%s", err, b.describe())
@@ -204,7 +202,7 @@ func (b *tab) click(selector string) {
 // eval returns the value of a JavaScript expression, of its promise if it is one.
 func eval[T any](b *tab, expression string) T {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, sessiontest.Patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -216,7 +214,7 @@ func eval[T any](b *tab, expression string) T {
 // wait waits until a JavaScript condition holds. (Chromedp's own Poll needs eval, which the demo's page forbids.)
 func (b *tab) wait(condition string) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	ctx, cancel := context.WithTimeout(b.ctx, sessiontest.Patience)
 	defer cancel()
 	for {
 		// An error is that of a page which is just being left.
@@ -279,46 +277,6 @@ func (b *tab) complained(n int) {
 	}
 }
 
-// eventually waits until ok.
-func eventually(t testing.TB, what string, ok func() bool) {
-	t.Helper()
-	for start := time.Now(); !ok(); time.Sleep(5 * time.Millisecond) {
-		if time.Since(start) > patience {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
-// receive waits for what comes from c.
-func receive[T any](t testing.TB, c <-chan T) T {
-	t.Helper()
-	select {
-	case v := <-c:
-		return v
-	case <-time.After(patience):
-		t.Fatal("nothing came in time")
-		panic("unreachable")
-	}
-}
-
-// output is a buffer that is read while it is written to.
-type output struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.buf.String()
-}
-
 // buildDemo builds the demo as the tests were built: with the race detector or without.
 func buildDemo(path string) (string, error) {
 	args := []string{"build", "-o", path}
@@ -343,7 +301,7 @@ type demo struct {
 	url  string
 	args []string
 	cmd  *exec.Cmd
-	log  *output
+	log  *sessiontest.Logs
 }
 
 func startDemo(t testing.TB, args ...string) *demo {
@@ -360,7 +318,7 @@ func (d *demo) start(addr string) {
 	if err != nil {
 		d.Fatal(err)
 	}
-	d.log = &output{}
+	d.log = new(sessiontest.Logs)
 	d.cmd = exec.Command(program, append([]string{"-addr", addr}, d.args...)...)
 	d.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 	d.cmd.Stderr = d.log
@@ -388,7 +346,7 @@ func (d *demo) stop() {
 		return
 	}
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)
-	timer := time.AfterFunc(patience, func() { _ = d.cmd.Process.Kill() })
+	timer := time.AfterFunc(sessiontest.Patience, func() { _ = d.cmd.Process.Kill() })
 	defer timer.Stop()
 	if err := d.cmd.Wait(); err != nil {
 		d.Errorf("the demo ended with %v:\n%s", err, d.log)
