@@ -54,7 +54,7 @@ func (s *Store) hint(err error) string {
 	case errors.As(err, &refused):
 		return s.refusalHint(string(refused))
 	case errors.Is(err, redis.ErrPoolExhausted):
-		return "every connection is in use; raise the pool's MaxActive, or set its Wait"
+		return "something else uses connections of this pool; raise its MaxActive, or set its Wait"
 	case errors.As(err, &certificate):
 		return "for a CA of your own, use New with a pool that trusts it"
 	case timeout(err) && err != context.DeadlineExceeded: // that one is the caller's, or of a wait for a connection

@@ -16,12 +16,35 @@ const defaultTimeout = 3 * time.Second
 type pool struct {
 	redis *redis.Pool
 	lanes *lanes
+	slots chan struct{} // holds an element for each connection in use; nil without MaxActive
 }
 
 func newPool(p *redis.Pool) *pool {
 	own := &pool{redis: p}
 	own.lanes = newLanes(p.MaxActive, own.run)
+	if p.MaxActive > 0 {
+		own.slots = make(chan struct{}, p.MaxActive)
+	}
 	return own
+}
+
+// enter waits until one more connection may be in use. redigo's pool does so too if its Wait is set, and fails otherwise.
+func (p *pool) enter(ctx context.Context) error {
+	if p.slots == nil {
+		return nil
+	}
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *pool) leave() {
+	if p.slots != nil {
+		<-p.slots
+	}
 }
 
 func (p *pool) Close() error { return p.redis.Close() }
@@ -73,6 +96,10 @@ func (p *pool) watch(ctx context.Context, t task) (lost, err error) {
 //
 // It is generic so that a batch becomes a task without an allocation.
 func attempt[T task](ctx context.Context, p *pool, t T) (lost, err error) {
+	if err := p.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer p.leave()
 	deadline, _ := ctx.Deadline()
 	conn, err := p.redis.GetContext(ctx)
 	if err != nil {
