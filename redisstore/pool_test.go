@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net"
+	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -12,6 +15,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/gomodule/redigo/redis"
 
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/redisstore"
 )
 
@@ -45,6 +49,49 @@ func (c gatedConn) Write(p []byte) (int, error) {
 		<-c.gate.open
 	}
 	return c.Conn.Write(p)
+}
+
+// smallLanes is how many lanes there are for small calls.
+var smallLanes = max(2, runtime.GOMAXPROCS(0))
+
+func TestSmallCallsDoNotWaitForLargeOnes(t *testing.T) {
+	g := newGate(func(p []byte) bool { return len(p) > 1<<19 })
+	store := openPool(t, g.pool(miniredis.RunT(t).Addr()), redisstore.Options{})
+	var saves sync.WaitGroup
+	for i := range smallLanes + 1 {
+		saves.Go(func() {
+			if _, err := store.Save(t.Context(), fmt.Sprint(i), nil, value(strings.Repeat("x", 1<<20)), time.Minute); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	for range smallLanes + 1 {
+		<-g.held
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := store.Load(ctx, "small", time.Minute); err != driver.ErrNotFound {
+		t.Errorf("a load while large saves are under way: %v", err)
+	}
+	close(g.open)
+	saves.Wait()
+}
+
+func TestLargeCallsDoNotWaitForSmallOnes(t *testing.T) {
+	g := newGate(func(p []byte) bool { return bytes.Contains(p, []byte("slow")) })
+	store := openPool(t, g.pool(miniredis.RunT(t).Addr()), redisstore.Options{})
+	var loads sync.WaitGroup
+	for range smallLanes {
+		loads.Go(func() { _, _ = store.Load(t.Context(), "slow", time.Minute) })
+		<-g.held
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := store.Save(ctx, "large", nil, value(strings.Repeat("x", 1<<20)), time.Minute); err != nil {
+		t.Errorf("a large save while small calls are under way: %v", err)
+	}
+	close(g.open)
+	loads.Wait()
 }
 
 // With MaxActive, calls that need a connection of their own wait for one, as those on lanes do.
