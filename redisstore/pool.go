@@ -106,22 +106,50 @@ func attempt[T task](ctx context.Context, p *pool, t T) (lost, err error) {
 		return nil, err
 	}
 	err = t.on(link{conn, deadline, nil})
-	switch {
-	case refusal(err, "READONLY"):
-		spoil(conn)
-		conn.Close()
-	case conn.Err() != nil && !timeout(err) && !refusal(err, ""):
-		conn.Close()
-		lost = err
-	default:
-		conn.Close()
+	again, lost := verdict(conn, err)
+	conn.Close()
+	p.distrust(err)
+	if !again {
 		return nil, err
 	}
 	if conn, err = p.dial(ctx); err != nil {
 		return lost, err
 	}
 	defer conn.Close()
-	return lost, t.on(link{conn, deadline, lost})
+	err = t.on(link{conn, deadline, lost})
+	p.distrust(err)
+	return lost, err
+}
+
+// verdict says whether what failed with err may run again, on another connection than conn, and why it is unknown whether
+// it was done.
+func verdict(conn redis.Conn, err error) (again bool, lost error) {
+	switch {
+	case refusal(err, "READONLY"):
+		spoil(conn)
+		return true, nil
+	case conn.Err() != nil && !timeout(err) && !refusal(err, ""):
+		return true, err
+	}
+	return false, nil
+}
+
+// distrust closes the idle connections of the pool if err is that of a timeout: what has cut off one connection without a
+// word, such as a firewall or a failover, has probably cut off all that were idle then, and each would cost a timeout.
+func (p *pool) distrust(err error) {
+	if !timeout(err) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel() // only a pool whose last idle connection another call takes in between may need the time
+	for n := p.redis.IdleCount(); n > 0 && p.redis.IdleCount() > 0; n-- {
+		conn, err := p.redis.GetContext(ctx)
+		if err != nil {
+			return
+		}
+		spoil(conn)
+		conn.Close()
+	}
 }
 
 // dial opens a connection that does not go into the pool.
@@ -139,6 +167,9 @@ func spoil(conn redis.Conn) {
 
 // timeout reports whether err is that of a deadline.
 func timeout(err error) bool {
+	if err == nil {
+		return false // without the allocation
+	}
 	var netErr net.Error
 	return errors.As(err, &netErr) && netErr.Timeout()
 }

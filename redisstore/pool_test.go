@@ -3,9 +3,11 @@ package redisstore_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"runtime"
 	"strings"
 	"sync"
@@ -16,6 +18,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 
 	"github.com/sessionkv/session/driver"
+	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/redisstore"
 )
 
@@ -114,4 +117,71 @@ func TestCallsWaitForAConnection(t *testing.T) {
 		mustSave(t, store, "other", was, value("2"))
 		saves.Wait()
 	})
+}
+
+// A firewall that forgets connections lets one call fail, not one for each of them.
+func TestConnectionsThatAreCutOffSilently(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server.Addr())
+	sentinel := newFakeSentinel(t, proxy.Addr(), nil)
+	open := func(store *redisstore.Store, err error) *redisstore.Store {
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { store.Close() })
+		return store
+	}
+	limited := newPool(proxy.Addr())
+	limited.MaxActive, limited.Wait = 20, true
+	for _, test := range []struct {
+		name  string
+		store *redisstore.Store
+	}{
+		{"New with MaxActive and Wait", open(redisstore.New(limited, redisstore.Options{}), nil)},
+		{"Open", open(redisstore.Open(proxy.URL()))},
+		{"New", open(redisstore.New(newPool(proxy.Addr()), redisstore.Options{}), nil)},
+		{"NoScripts", open(redisstore.New(newPool(proxy.Addr()), redisstore.Options{NoScripts: true}), nil)},
+		{"OpenSentinel", openSentinel(t, redisstore.Sentinel{Addrs: []string{sentinel.Addr().String()}})},
+		{"Replicas", openSentinel(t, redisstore.Sentinel{
+			Addrs: []string{sentinel.Addr().String()}, Replicas: 1, ReplicaTimeout: time.Millisecond, // there is none
+		})},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			keepIdle(t, test.store, server, proxy, 8)
+			proxy.CutAll()
+			timeouts := 0
+			for ; ; timeouts++ {
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				_, err := test.store.Save(ctx, "1", value("1"), value("2"), time.Minute)
+				cancel()
+				if !errors.Is(err, os.ErrDeadlineExceeded) {
+					break
+				}
+			}
+			if timeouts != 1 {
+				t.Errorf("%d calls have met a connection that is cut off; want one", timeouts)
+			}
+		})
+	}
+}
+
+// keepIdle leaves n idle connections in the pool of a store: large calls that run at the same time have one each.
+func keepIdle(t *testing.T, store *redisstore.Store, server *redistest.Server, proxy *redistest.Proxy, n int) {
+	t.Helper()
+	server.Stop()
+	before := proxy.Connections()
+	var saves sync.WaitGroup
+	for range n {
+		saves.Go(func() {
+			_, _ = store.Save(t.Context(), rand.Text(), nil, value(strings.Repeat("x", 1<<15)), time.Minute)
+		})
+	}
+	redistest.Eventually(t, func() error {
+		if opened := proxy.Connections() - before; opened < n {
+			return fmt.Errorf("%d connections", opened)
+		}
+		return nil
+	})
+	server.Cont()
+	saves.Wait()
 }
