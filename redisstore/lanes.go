@@ -21,19 +21,26 @@ const (
 
 	// callOverhead is what a small call takes of maxBatch.
 	callOverhead = 256
+
+	// laneFor is the part of a round trip for which small calls have a lane: about what one more flush costs, and the
+	// longest that a call should wait for a lane.
+	laneFor = 100 * time.Microsecond
 )
 
 // lanes let the calls that run at the same time share connections and flushes. A call that finds a lane free runs on its
-// caller's goroutine, as if it were alone. The others wait, and as soon as a lane is free, those that have gathered by then
-// go out in one flush, again and again until none waits. Each caller goes on when its own reply is there.
+// caller's goroutine, as if it were alone. The others wait, and as soon as a lane is free, those that have gathered by
+// then go out in one flush, again and again until none waits. Each caller goes on when its own reply is there.
 //
 // For small calls there are as many lanes as processors, and two at least, so that one writes while Redis works for the
-// other: with more of them fewer calls gather, and each costs this process and Redis more. Large calls gain nothing from
-// company, and each keeps a connection busy for long. They have many lanes, and neither kind waits for the other.
+// other: with more of them fewer calls gather, and each costs this process and Redis more. Where Redis is far, a lane is
+// busy with waiting, and there are as many as it takes for one to be free soon. Large calls gain nothing from company,
+// and each keeps a connection busy for long. They have many lanes, and neither kind waits for the other.
 type lanes struct {
 	small, large group
+	least, most  int // lanes for small calls
 
 	reply atomic.Int64 // about the size of a reply: how large the next one will be is not known before
+	trip  atomic.Int64 // about the shortest time between a flush and its reply, where no other call was under way
 }
 
 // newLanes are lanes on at most limit connections, half of them for each kind; 0 is no limit.
@@ -42,9 +49,12 @@ func newLanes(limit int, run func(ctx context.Context, calls batch)) *lanes {
 	if limit > 0 {
 		each = min(each, (limit+1)/2)
 	}
+	least := min(each, max(2, runtime.GOMAXPROCS(0)))
 	return &lanes{
-		small: group{limit: min(each, max(2, runtime.GOMAXPROCS(0))), run: run},
+		small: group{limit: least, run: run},
 		large: group{limit: each, run: run},
+		least: least,
+		most:  each,
 	}
 }
 
@@ -55,6 +65,9 @@ type call struct {
 	deadline time.Time
 	alone    [1]*call
 	done     chan struct{}
+
+	first bool          // no other call of its kind was under way when it got its lane
+	trip  time.Duration // if so, the time from its flush to its replies
 
 	sent    bool
 	replies []any  // nil until the server has answered
@@ -96,6 +109,9 @@ func (l *lanes) do(ctx context.Context, commands []Command) (replies []any, lost
 		return nil, nil, context.DeadlineExceeded
 	}
 	l.learn(c)
+	if c.trip > 0 && l.kind(c) == &l.small {
+		l.measure(c.trip)
+	}
 	return c.replies, c.lost, c.err
 }
 
@@ -132,6 +148,17 @@ func (l *lanes) learn(c *call) {
 	l.reply.Store(average + (int64(size)-average)/8)
 }
 
+// measure makes the number of lanes follow the round trip. What is longer than before may be so because somebody else
+// keeps Redis or this process busy, and more lanes would make that worse. So it counts for little, and only what lasts
+// counts.
+func (l *lanes) measure(trip time.Duration) {
+	if known := time.Duration(l.trip.Load()); known > 0 {
+		trip = min(trip, known+known/64)
+	}
+	l.trip.Store(int64(trip))
+	l.small.resize(min(l.most, max(l.least, int(trip/laneFor))))
+}
+
 // A group is the lanes for calls of one kind.
 type group struct {
 	run   func(ctx context.Context, calls batch)
@@ -139,15 +166,15 @@ type group struct {
 
 	mu sync.Mutex
 
-	// taken is how many lanes are in use. As long as a call waits, at least one is, and whoever has it runs the calls that
-	// wait when its own are done.
+	// taken is how many lanes are in use. As long as a call waits, at least one is, and whoever has it runs the calls
+	// that wait when its own are done.
 	taken int
 	queue []*call // that wait
 }
 
 // do runs c by the deadline of ctx. It is false if the time is up before; then c belongs to the batch that it is in.
 func (g *group) do(ctx context.Context, c *call) bool {
-	if g.enter() {
+	if g.enter(c) {
 		defer g.leave()
 		g.run(ctx, c.byItself())
 		return true
@@ -156,14 +183,22 @@ func (g *group) do(ctx context.Context, c *call) bool {
 	return g.wait(c)
 }
 
+// resize changes how many lanes there are. Those that are too many are given up when their calls are done.
+func (g *group) resize(limit int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.limit = limit
+}
+
 // enter takes a lane if one is free. A call that finds others waiting joins them all the same: they go out together.
-func (g *group) enter() bool {
+func (g *group) enter(c *call) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.taken >= g.limit || len(g.queue) > 0 {
 		return false
 	}
 	g.taken++
+	c.first = g.taken == 1
 	return true
 }
 
@@ -198,7 +233,7 @@ func (g *group) join(c *call) {
 func (g *group) leave() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if len(g.queue) == 0 {
+	if len(g.queue) == 0 || g.taken > g.limit {
 		g.taken--
 		return
 	}
@@ -220,10 +255,14 @@ func (g *group) drain() {
 }
 
 // take moves the calls of the next flush from the queue to calls, and returns the latest of their deadlines. If there are
-// none, it frees the lane. A call whose deadline has passed is left out; its caller has gone.
+// none, or too many lanes, it frees the lane. A call whose deadline has passed is left out; its caller has gone.
 func (g *group) take(calls batch) (_ batch, deadline time.Time) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.taken > g.limit {
+		g.taken--
+		return calls, deadline
+	}
 	now, room, seen := time.Now(), maxBatch, 0
 	for _, c := range g.queue {
 		if c.deadline.After(now) {

@@ -13,7 +13,8 @@ import (
 	"github.com/gomodule/redigo/redis"
 )
 
-// A line is what runs the batches of lanes in these tests: it holds each until the test lets it go, and keeps what it saw.
+// A line is what runs the batches of lanes in these tests: it holds each until the test lets it go, and keeps what it
+// saw.
 type line struct {
 	mu      sync.Mutex
 	batches [][]string // the keys of each batch, in order
@@ -219,6 +220,62 @@ func TestSizeMakesACallLarge(t *testing.T) {
 			t.Errorf("%s: large = %t", name, got)
 		}
 	}
+}
+
+func TestSmallCallsHaveMoreLanesWhereRedisIsFar(t *testing.T) {
+	l := newLanes(0, nil)
+	for _, test := range []struct {
+		trip time.Duration
+		want int
+	}{
+		{50 * time.Microsecond, l.least},
+		{time.Second, l.most},
+		{5 * time.Millisecond, 50},
+		{4 * time.Millisecond, 40},
+		{5 * time.Millisecond, 40}, // once
+		{30 * time.Microsecond, l.least},
+	} {
+		if test.trip == time.Second {
+			l.trip.Store(0)
+		}
+		if l.measure(test.trip); l.small.limit != test.want {
+			t.Errorf("%v: %d lanes; want %d", test.trip, l.small.limit, test.want)
+		}
+	}
+	for range 1000 {
+		l.measure(5 * time.Millisecond)
+	}
+	if l.small.limit < 49 {
+		t.Errorf("a round trip that stays long: %d lanes", l.small.limit)
+	}
+	if l := newLanes(10, nil); l.most != 5 {
+		t.Errorf("with MaxActive 10: up to %d lanes", l.most)
+	}
+}
+
+// A lane that is one too many ends with its batch, and what waits goes on others.
+func TestLanesThatAreTooManyEnd(t *testing.T) {
+	own := newLine()
+	l := own.lanes(2, 1)
+	var results sync.WaitGroup
+	for _, key := range []string{"a", "b", "c"} {
+		queue(t, l, &results, time.Minute, key, nil)
+	}
+	<-own.arrived
+	<-own.arrived
+	l.small.resize(1)
+	own.release <- struct{}{}
+	for l.waiting() > 2 { // one lane, one that waits
+		time.Sleep(time.Microsecond)
+	}
+	queue(t, l, &results, time.Minute, "d", nil)
+	own.release <- struct{}{}
+	<-own.arrived
+	if got := fmt.Sprint(own.seen()[2]); got != "[c d]" {
+		t.Errorf("the third batch is %s", got)
+	}
+	own.release <- struct{}{}
+	results.Wait()
 }
 
 // A lane that is free when a call joins those that wait takes them at once, also if all others are in use.

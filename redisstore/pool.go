@@ -174,8 +174,8 @@ func timeout(err error) bool {
 	return errors.As(err, &netErr) && netErr.Timeout()
 }
 
-// A link is a connection, the time by which it must have answered, and why the one before it was given up, if what that has
-// done is unknown.
+// A link is a connection, the time by which it must have answered, and why the one before it was given up, if what that
+// has done is unknown.
 type link struct {
 	conn     redis.Conn
 	deadline time.Time
@@ -197,6 +197,7 @@ func (calls batch) on(l link) error {
 			return err
 		}
 	}
+	flushed := time.Now()
 	if err := l.conn.Flush(); err != nil {
 		return err
 	}
@@ -214,6 +215,9 @@ func (calls batch) on(l link) error {
 		default:
 			calls[i] = nil
 			c.replies = replies
+			if c.first {
+				c.trip = time.Since(flushed)
+			}
 			c.settle()
 		}
 	}

@@ -97,6 +97,53 @@ func TestLargeCallsDoNotWaitForSmallOnes(t *testing.T) {
 	loads.Wait()
 }
 
+// farPool returns a pool of connections to addr whose round trips take the delay longer.
+func farPool(addr string, delay time.Duration) *redis.Pool {
+	return newPool(addr, redis.DialNetDial(func(network, addr string) (net.Conn, error) {
+		conn, err := net.Dial(network, addr)
+		return farConn{conn, delay}, err
+	}))
+}
+
+// A farConn delays what is written. As nobody writes before the reply is there, this is the same as a long way.
+type farConn struct {
+	net.Conn
+	delay time.Duration
+}
+
+func (c farConn) Write(p []byte) (int, error) {
+	time.Sleep(c.delay)
+	return c.Conn.Write(p)
+}
+
+// Near a Redis, many calls share few connections. Where it is far, they do not wait for each other.
+func TestConnectionsByDistance(t *testing.T) {
+	for _, test := range []struct {
+		delay       time.Duration
+		least, most int
+	}{
+		{0, 1, smallLanes},
+		{20 * time.Millisecond, smallLanes + 1, 64},
+	} {
+		pool := farPool(redistest.Start(t).Addr(), test.delay)
+		dials := countDials(pool)
+		store := openPool(t, pool, redisstore.Options{})
+		for calls := 0; calls < 100 && test.delay == 0 || calls < 3; calls++ {
+			if err := store.Ping(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var loads sync.WaitGroup
+		for range 100 {
+			loads.Go(func() { _, _ = store.Load(t.Context(), "1", time.Minute) })
+		}
+		loads.Wait()
+		if n := int(dials.Load()); n < test.least || n > test.most {
+			t.Errorf("at a distance of %v, 100 loads used %d connections; want %d to %d", test.delay, n, test.least, test.most)
+		}
+	}
+}
+
 // With MaxActive, calls that need a connection of their own wait for one, as those on lanes do.
 func TestCallsWaitForAConnection(t *testing.T) {
 	eachMode(t, func(t *testing.T, options redisstore.Options) {

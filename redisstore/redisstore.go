@@ -52,10 +52,10 @@ type Options struct {
 // Store is a [driver.Store] on one Redis server. It is safe for concurrent use. Make one with [Open] or [New].
 //
 // Every method obeys the deadline of its context, or takes at most 3 seconds where the context has none; only writing a
-// large value to a server that hangs may take up to the pool's write timeout longer. It looks at cancellation before it
-// sends a command, not while it waits for the reply. A command whose connection broke is
-// repeated once on a new connection, so that a restart of Redis fails no request; one that timed out is not. After a
-// READONLY, the sign of a failover, the connection is closed and the command repeated once on a new one.
+// large value to a server that hangs may take up to the pool's write timeout longer. Cancellation counts when the method
+// is called; what has begun goes on until the deadline. A command whose connection broke is repeated once on a new
+// connection, so that a restart of Redis fails no request; one that timed out is not. After a READONLY, the sign of a
+// failover, the connection is closed and the command repeated once on a new one.
 //
 // Errors say what failed and what to do, and hold neither a password nor a session's values. Other than
 // [driver.ErrNotFound] and [driver.ErrConflict], they wrap what redigo or the server said.
@@ -124,8 +124,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the pool or client, also one that was given to New or NewWithClient. Call it when no other method is running any more; every later
-// call fails.
+// Close closes the pool or client, also one that was given to New or NewWithClient. Call it when no other method is
+// running any more; every later call fails.
 func (s *Store) Close() error {
 	return s.client.Close()
 }

@@ -28,8 +28,8 @@ type Sentinel struct {
 	// configuration.
 	Master string
 
-	// Username and Password sign in to Redis, Database is selected. "" and 0 are left out. The ACL user needs +role besides
-	// what the package comment lists; without it, see [OpenSentinel].
+	// Username and Password sign in to Redis, Database is selected. "" and 0 are left out. The ACL user needs +role
+	// besides what the package comment lists; without it, see [OpenSentinel].
 	Username, Password string
 	Database           int
 
@@ -45,8 +45,9 @@ type Sentinel struct {
 	Options Options
 
 	// Replicas, unless 0, is how many replicas must have taken over each save and each delete before it counts as done.
-	// Redis sends a WAIT with it. If they have not after ReplicaTimeout, 0 meaning 500 ms, the call fails, and it is unknown
-	// whether the change will last: it is on the master. It must be well below the StoreTimeout of the session package.
+	// Redis sends a WAIT with it. If they have not after ReplicaTimeout, 0 meaning 500 ms, the call fails, and it is
+	// unknown whether the change will last: it is on the master. It must be well below the StoreTimeout of the session
+	// package.
 	//
 	// The price is a round trip from the master to a replica on every save, a connection for each save that runs at the
 	// same time, and 503 for every save while there are too few replicas. It makes the loss of an acknowledged save in a
@@ -77,7 +78,8 @@ const (
 	// sentinelTimeout bounds what one sentinel may take to answer, so that a hung one leaves time for the others.
 	sentinelTimeout = 500 * time.Millisecond
 
-	// watchPause is between two attempts to follow a sentinel, watchPing between two signs of life of one that is followed.
+	// watchPause is between two attempts to follow a sentinel, watchPing between two signs of life of one that is
+	// followed.
 	watchPause = 500 * time.Millisecond
 	watchPing  = 5 * time.Second
 
@@ -93,13 +95,14 @@ const (
 //	})
 //
 // It starts to follow every sentinel in the background, until [Store.Close]. The first that answers names the master.
-// When one announces another (+switch-master), no call uses a connection to the old one any more: an old master that still
-// lives would go on to acknowledge writes that are then lost. A new connection is asked for its ROLE, and refused if that
-// is not master. Where the ACL forbids ROLE, a replica is recognised by the READONLY that it answers with.
+// When one announces another (+switch-master), no call uses a connection to the old one any more: an old master that
+// still lives would go on to acknowledge writes that are then lost. A new connection is asked for its ROLE, and refused
+// if that is not master. Where the ACL forbids ROLE, a replica is recognised by the READONLY that it answers with.
 //
 // During a failover calls fail, at once if the old master is gone and by their deadline if it hangs; there is no waiting
-// for a new one within a call. Redis replicates asynchronously: what a master has acknowledged and not yet sent on is lost
-// with it, also the delete of a session, which then is back. See Replicas, and min-replicas-to-write in docs/operations.md.
+// for a new one within a call. Redis replicates asynchronously: what a master has acknowledged and not yet sent on is
+// lost with it, also the delete of a session, which then is back. See Replicas, and min-replicas-to-write in
+// docs/operations.md.
 //
 // The settings of the pool are those of [Open]. OpenSentinel returns an error if a field is missing or wrong.
 func OpenSentinel(config Sentinel) (*Store, error) {

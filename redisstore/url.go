@@ -25,10 +25,11 @@ import (
 // user, and so does redis://word@host, as in redis-cli. Special characters in a password are percent-encoded. Anything
 // else in the URL is an error, which never holds any part of it.
 //
-// Open does not connect; [Store.Ping] does. The pool keeps up to 64 idle connections, each for 4 minutes, and opens as
-// many as there are concurrent calls. A connection is made, with its TLS handshake, within 1 second, a request written
-// within 1 second, and its reply read before the context's deadline. TCP keep-alive is 30 seconds. For anything else, use
-// [New]. The caller closes the Store.
+// Open does not connect; [Store.Ping] does. The pool keeps up to 64 idle connections, each for 4 minutes. Calls that run
+// at the same time share a few connections, more of them where Redis is far or values are large: 128 at most, and with
+// [Options.NoScripts] one for each save besides. A connection is made, with its TLS handshake, within 1 second, a request
+// written within 1 second, and its reply read before the context's deadline. TCP keep-alive is 30 seconds. For anything
+// else, use [New]. The caller closes the Store.
 func Open(url string) (*Store, error) {
 	t, err := parse(url)
 	if err != nil {
