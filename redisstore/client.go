@@ -2,8 +2,7 @@ package redisstore
 
 import (
 	"context"
-
-	"github.com/gomodule/redigo/redis"
+	"time"
 )
 
 // A Client runs commands on the Redis server that owns a key. [New] makes one of redigo's pool; for another library of
@@ -33,14 +32,7 @@ func cmd(name string, args ...any) Command {
 	return Command{name, args}
 }
 
-// one runs one command and returns its reply. It returns an error of the server as err.
-func (s *Store) one(ctx context.Context, name, key string, args ...any) (reply any, lost, err error) {
-	replies, lost, err := s.client.Do(ctx, key, Command{name, append([]any{key}, args...)})
-	if err != nil {
-		return nil, lost, err
-	}
-	if err, ok := replies[0].(redis.Error); ok {
-		return nil, lost, err
-	}
-	return replies[0], lost, nil
+// milliseconds is ttl as Redis takes it, where 0 is an error: what has no time left expires at once.
+func milliseconds(ttl time.Duration) int64 {
+	return max(ttl.Milliseconds(), 1)
 }

@@ -2,8 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"errors"
-	"net"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
@@ -76,9 +74,6 @@ func (p *pool) run(ctx context.Context, calls batch) {
 		}
 	}
 }
-
-// A task is what needs a connection, and perhaps a second one.
-type task interface{ on(link) error }
 
 // watch runs a task that needs a connection for itself, as attempt does.
 func (p *pool) watch(ctx context.Context, t task) (lost, err error) {
@@ -158,106 +153,4 @@ func (p *pool) dial(ctx context.Context) (redis.Conn, error) {
 		return p.redis.DialContext(ctx)
 	}
 	return p.redis.Dial()
-}
-
-// spoil makes a connection unusable, so that the pool does not keep it: the read fails at once.
-func spoil(conn redis.Conn) {
-	_, _ = redis.ReceiveWithTimeout(conn, time.Nanosecond)
-}
-
-// timeout reports whether err is that of a deadline.
-func timeout(err error) bool {
-	if err == nil {
-		return false // without the allocation
-	}
-	var netErr net.Error
-	return errors.As(err, &netErr) && netErr.Timeout()
-}
-
-// A link is a connection, the time by which it must have answered, and why the one before it was given up, if what that
-// has done is unknown.
-type link struct {
-	conn     redis.Conn
-	deadline time.Time
-	lost     error
-}
-
-// on sends the commands of the calls that are not settled, in one flush, and settles each when its replies are there. It
-// returns a failure of the connection, or READONLY if that was the reply to a call, which is then left as it was.
-func (calls batch) on(l link) error {
-	for _, c := range calls {
-		if c == nil {
-			continue
-		}
-		if c.sent {
-			c.lost = l.lost
-		}
-		c.sent = true
-		if err := l.send(c.commands); err != nil {
-			return err
-		}
-	}
-	flushed := time.Now()
-	if err := l.conn.Flush(); err != nil {
-		return err
-	}
-	var readOnly error
-	for i, c := range calls {
-		if c == nil {
-			continue
-		}
-		replies, err := l.receive(c.room[:0], len(c.commands))
-		switch {
-		case refusal(err, "READONLY"):
-			readOnly = err
-		case err != nil:
-			return err
-		default:
-			calls[i] = nil
-			c.replies = replies
-			if c.first {
-				c.trip = time.Since(flushed)
-			}
-			c.settle()
-		}
-	}
-	return readOnly
-}
-
-// do is on for commands that belong to no call.
-func (l link) do(commands ...Command) ([]any, error) {
-	c := call{commands: commands}
-	err := batch{&c}.on(l)
-	return c.replies, err
-}
-
-func (l link) send(commands []Command) error {
-	for _, c := range commands {
-		if err := l.conn.Send(c.Name, c.Args...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// receive appends the next n replies, and returns the last READONLY among them as an error.
-func (l link) receive(replies []any, n int) (_ []any, readOnly error) {
-	for range n {
-		left := time.Until(l.deadline)
-		if left <= 0 {
-			left = time.Nanosecond // so that the connection, which owes replies, is given up
-		}
-		reply, err := redis.ReceiveWithTimeout(l.conn, left)
-		refused, ok := err.(redis.Error)
-		switch {
-		case ok && refusal(refused, "READONLY"):
-			readOnly = refused
-		case ok:
-			reply = refused
-		case err != nil:
-			return nil, err
-		}
-		replies = append(replies, reply)
-	}
-	return replies, readOnly
 }

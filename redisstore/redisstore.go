@@ -37,18 +37,6 @@ import (
 
 var _ driver.Store = (*Store)(nil)
 
-const defaultPrefix = "session:"
-
-// Options are the settings of a [Store]. The zero value is the default.
-type Options struct {
-	// Prefix begins every key. "" means "session:". It must not contain a brace.
-	Prefix string
-
-	// NoScripts saves with WATCH and MULTI instead of a script, for services that forbid EVAL. The guarantees are the
-	// same; a save takes two round trips instead of one.
-	NoScripts bool
-}
-
 // Store is a [driver.Store] on one Redis server. It is safe for concurrent use. Make one with [Open] or [New].
 //
 // Every method obeys the deadline of its context, or takes at most 3 seconds where the context has none; only writing a
@@ -143,17 +131,6 @@ func (s *Store) Load(ctx context.Context, id string, ttl time.Duration) ([]byte,
 	return value, s.failed("load", id, err)
 }
 
-// Save implements [driver.Store]: with one SET where was is nil, else with a SET and a script in one round trip, or as
-// [Options.NoScripts] says.
-func (s *Store) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
-	save := s.replace
-	if was == nil {
-		save = s.create
-	}
-	current, err := save(ctx, change{key: s.key(id), was: was, value: value, ttl: milliseconds(ttl)})
-	return current, s.failed("save", id, err)
-}
-
 // Delete implements [driver.Store] with one GETDEL.
 func (s *Store) Delete(ctx context.Context, id string) ([]byte, error) {
 	reply, lost, err := s.one(ctx, "GETDEL", s.key(id))
@@ -169,20 +146,18 @@ func (s *Store) key(id string) string {
 	return s.prefix + id
 }
 
-// milliseconds is ttl as Redis takes it, where 0 is an error: what has no time left expires at once.
-func milliseconds(ttl time.Duration) int64 {
-	return max(ttl.Milliseconds(), 1)
+// one runs one command and returns its reply. It returns an error of the server as err.
+func (s *Store) one(ctx context.Context, name, key string, args ...any) (reply any, lost, err error) {
+	replies, lost, err := s.client.Do(ctx, key, Command{name, append([]any{key}, args...)})
+	if err != nil {
+		return nil, lost, err
+	}
+	if err, ok := replies[0].(redis.Error); ok {
+		return nil, lost, err
+	}
+	return replies[0], lost, nil
 }
 
-// bulk makes of the reply to a GETEX or GETDEL, and of its error, a value or ErrNotFound.
-func bulk(reply any, err error) ([]byte, error) {
-	switch {
-	case refusal(err, "WRONGTYPE"):
-		return nil, errWrongType
-	case err != nil:
-		return nil, err
-	case reply == nil:
-		return nil, driver.ErrNotFound
-	}
-	return redis.Bytes(reply, nil)
+func (s *Store) failed(operation, id string, err error) error {
+	return explain(s.prefix, operation, id, err)
 }
