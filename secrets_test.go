@@ -129,6 +129,7 @@ func printable(p *play) map[string]any {
 		"redisstore.Client":      redisstore.Client(silent{}),
 		"redisstore.Command":     redisstore.Command{Name: "GETEX", Args: []any{"session:" + p.s.ID()}},
 		"redisstore.Sentinel":    redisstore.Sentinel{Addrs: []string{"127.0.0.1:1"}, Master: "mymaster"},
+		"redisstore.Refusal":     redisstore.Refusal("OOM command not allowed when used memory > 'maxmemory'."),
 		"redisstore.Options":     redisstore.Options{},
 		"the context":            p.r.Context(),
 		"the store's context":    p.given,
@@ -338,6 +339,12 @@ var surface = map[string]func(p *play){
 	"redisstore.OpenSentinel": func(p *play) {
 		_, err := redisstore.OpenSentinel(redisstore.Sentinel{Addrs: []string{secretValue + "/"}, Password: secretValue, Database: -1})
 		p.tell(err)
+	},
+	"redisstore.Refusal.Error": func(p *play) {
+		var refused redisstore.Refusal
+		if errors.As(p.store.Ping(p.r.Context()), &refused) {
+			p.tell(refused.Error())
+		}
 	},
 	"redisstore.Store.Ping":  func(p *play) { p.tell(p.store.Ping(p.r.Context())) },
 	"redisstore.Store.Close": func(p *play) { p.tell(p.store.Close(), p.store.Ping(p.r.Context())) },

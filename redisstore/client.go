@@ -9,7 +9,7 @@ import (
 // Redis, implement it and call [NewWithClient]. It is called from many goroutines at once.
 type Client interface {
 	// Do runs the commands on the server that owns key, in this order, on one connection and in one flush, and returns
-	// the reply to each: nil, an int64, a string or []byte, a []any, or a [redis.Error] where the server refused that
+	// the reply to each: nil, an int64, a string or []byte, a []any, or a [Refusal] where the server refused that
 	// command. All keys of the commands are in the slot of key. When Do has returned without an error, the arguments are
 	// used for something else, so it must not keep them.
 	//
@@ -27,6 +27,13 @@ type Command struct {
 	Name string
 	Args []any
 }
+
+// A Refusal is an error that Redis answered with in place of a result: a text that begins with a code, such as OOM or
+// NOAUTH. Errors of a [Store] wrap it.
+type Refusal string
+
+// Error returns the text.
+func (r Refusal) Error() string { return string(r) }
 
 func cmd(name string, args ...any) Command {
 	return Command{name, args}

@@ -43,7 +43,7 @@ func (calls batch) on(l link) error {
 		}
 		replies, err := l.receive(c.room[:0], len(c.commands))
 		switch {
-		case refusal(err, "READONLY"):
+		case refusedWith(err, "READONLY"):
 			readOnly = err
 		case err != nil:
 			return err
@@ -83,13 +83,12 @@ func (l link) receive(replies []any, n int) (_ []any, readOnly error) {
 			left = time.Nanosecond // so that the connection, which owes replies, is given up
 		}
 		reply, err := redis.ReceiveWithTimeout(l.conn, left)
-		refused, ok := err.(redis.Error)
-		switch {
-		case ok && refusal(refused, "READONLY"):
-			readOnly = refused
-		case ok:
-			reply = refused
-		case err != nil:
+		if err = known(err); refusedWith(err, "READONLY") {
+			readOnly = err
+		}
+		if refusedWith(err, "") {
+			reply = err
+		} else if err != nil {
 			return nil, err
 		}
 		replies = append(replies, reply)

@@ -31,13 +31,14 @@ func (t target) dial(ctx context.Context) (redis.Conn, error) {
 		}
 		return newBufferedConn(conn), nil
 	}
-	return redis.DialContext(ctx, t.network, t.address,
+	conn, err := redis.DialContext(ctx, t.network, t.address,
 		redis.DialContextFunc(buffered),
 		redis.DialReadTimeout(remaining(ctx, time.Second)), // of AUTH and SELECT
 		redis.DialWriteTimeout(time.Second),
 		redis.DialUsername(t.user),
 		redis.DialPassword(t.password),
 		redis.DialDatabase(t.database))
+	return conn, known(err)
 }
 
 // remaining is how long a step may take: limit, or less if ctx ends before.

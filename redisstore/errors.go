@@ -27,8 +27,8 @@ func explain(prefix, operation, id string, err error) error {
 		operation += " " + id
 	}
 	text := "redisstore: %s: %w"
-	if hint := hint(err); hint != "" {
-		text += " (" + strings.ReplaceAll(hint, defaultPrefix, prefix) + ")"
+	if advice := hint(err); advice != "" {
+		text += " (" + strings.ReplaceAll(advice, defaultPrefix, prefix) + ")"
 	}
 	return fmt.Errorf(text, operation, withoutArguments(err))
 }
@@ -36,7 +36,7 @@ func explain(prefix, operation, id string, err error) error {
 // withoutArguments cuts off what an unknown command's error says of the arguments, which may hold values.
 func withoutArguments(err error) error {
 	if text, _, cut := strings.Cut(err.Error(), ", with args beginning with"); cut {
-		return redis.Error(text)
+		return Refusal(text)
 	}
 	return err
 }
@@ -44,13 +44,16 @@ func withoutArguments(err error) error {
 // hint says what to do about err, or nothing.
 func hint(err error) string {
 	var (
-		refused     redis.Error
+		refused     Refusal
+		redigo      redis.Error // as a Dial of the caller may wrap it
 		certificate *tls.CertificateVerificationError
 		network     net.Error
 	)
 	switch {
 	case errors.As(err, &refused):
 		return refusalHint(string(refused))
+	case errors.As(err, &redigo):
+		return refusalHint(string(redigo))
 	case errors.Is(err, redis.ErrPoolExhausted):
 		return "something else uses connections of this pool; raise its MaxActive, or set its Wait"
 	case errors.As(err, &certificate):

@@ -146,7 +146,7 @@ func (m *master) askOne(ctx context.Context, sentinel string) (addr string, err 
 	case err == redis.ErrNil:
 		return "", fmt.Errorf("sentinel %s knows no master %q", sentinel, m.config.Master)
 	case err != nil:
-		return "", fmt.Errorf("sentinel %s: %w", sentinel, err)
+		return "", fmt.Errorf("sentinel %s: %w", sentinel, known(err))
 	case len(reply) != 2:
 		return "", fmt.Errorf("sentinel %s answers with %d words instead of host and port", sentinel, len(reply))
 	}

@@ -98,7 +98,7 @@ func attempt[T task](ctx context.Context, p *pool, t T) (lost, err error) {
 	deadline, _ := ctx.Deadline()
 	conn, err := p.redis.GetContext(ctx)
 	if err != nil {
-		return nil, err
+		return nil, known(err)
 	}
 	err = t.on(link{conn, deadline, nil})
 	again, lost := verdict(conn, err)
@@ -108,7 +108,7 @@ func attempt[T task](ctx context.Context, p *pool, t T) (lost, err error) {
 		return nil, err
 	}
 	if conn, err = p.dial(ctx); err != nil {
-		return lost, err
+		return lost, known(err)
 	}
 	defer conn.Close()
 	err = t.on(link{conn, deadline, lost})
@@ -120,10 +120,10 @@ func attempt[T task](ctx context.Context, p *pool, t T) (lost, err error) {
 // it was done.
 func verdict(conn redis.Conn, err error) (again bool, lost error) {
 	switch {
-	case refusal(err, "READONLY"):
+	case refusedWith(err, "READONLY"):
 		spoil(conn)
 		return true, nil
-	case conn.Err() != nil && !timeout(err) && !refusal(err, ""):
+	case conn.Err() != nil && !timeout(err) && !refusedWith(err, ""):
 		return true, err
 	}
 	return false, nil

@@ -46,7 +46,7 @@ var _ driver.Store = (*Store)(nil)
 // failover, the connection is closed and the command repeated once on a new one.
 //
 // Errors say what failed and what to do, and hold neither a password nor a session's values. Other than
-// [driver.ErrNotFound] and [driver.ErrConflict], they wrap what redigo or the server said.
+// [driver.ErrNotFound] and [driver.ErrConflict], they wrap a [Refusal] of the server, or what redigo said.
 type Store struct {
 	client  Client
 	watcher *pool // for NoScripts, else nil
@@ -127,7 +127,7 @@ func (s *Store) Load(ctx context.Context, id string, ttl time.Duration) ([]byte,
 		return nil, s.failed("load", id, err) // load is not used again: the client may still be sending it
 	}
 	s.loads.put(load)
-	value, err := bulk(replies[0], refused(replies))
+	value, err := bulk(replies[0], firstRefusal(replies))
 	return value, s.failed("load", id, err)
 }
 
@@ -152,8 +152,8 @@ func (s *Store) one(ctx context.Context, name, key string, args ...any) (reply a
 	if err != nil {
 		return nil, lost, err
 	}
-	if err, ok := replies[0].(redis.Error); ok {
-		return nil, lost, err
+	if refused, ok := replies[0].(Refusal); ok {
+		return nil, lost, refused
 	}
 	return replies[0], lost, nil
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/gomodule/redigo/redis"
 )
 
 // waiting is a Client whose changes count as done when replicas have them. Each change has a connection to itself: a WAIT
@@ -37,11 +35,11 @@ func (w waiting) Do(ctx context.Context, key string, commands ...Command) (repli
 	}
 	last := len(replies) - 1
 	replies, acknowledged := replies[:last], replies[last]
-	if refused(replies) != nil {
+	if firstRefusal(replies) != nil {
 		return replies, lost, nil
 	}
-	if refusal, ok := acknowledged.(redis.Error); ok {
-		return nil, lost, fmt.Errorf("WAIT: %w", refusal)
+	if refused, ok := acknowledged.(Refusal); ok {
+		return nil, lost, fmt.Errorf("WAIT: %w", refused)
 	}
 	if n, _ := acknowledged.(int64); n < int64(w.replicas) {
 		return nil, lost, fmt.Errorf("%d of %d replicas have taken over the change within %v; the master has it, "+

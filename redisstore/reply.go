@@ -13,17 +13,25 @@ import (
 
 var errWrongType = fmt.Errorf("the key holds another Redis type than a string, left as it is: %w", driver.ErrNotFound)
 
-// refusal reports whether err is an error of the server that begins with code.
-func refusal(err error, code string) bool {
-	e, ok := err.(redis.Error)
-	return ok && strings.HasPrefix(string(e), code)
+// known is err as this package knows it, which has a Refusal where redigo has an error of its own.
+func known(err error) error {
+	if text, ok := err.(redis.Error); ok {
+		return Refusal(text)
+	}
+	return err
 }
 
-// refused returns the first error of the server among the replies.
-func refused(replies []any) error {
+// refusedWith reports whether err is a Refusal that begins with code.
+func refusedWith(err error, code string) bool {
+	refused, ok := err.(Refusal)
+	return ok && strings.HasPrefix(string(refused), code)
+}
+
+// firstRefusal returns the first Refusal among the replies.
+func firstRefusal(replies []any) error {
 	for _, reply := range replies {
-		if err, ok := reply.(redis.Error); ok {
-			return err
+		if refused, ok := reply.(Refusal); ok {
+			return refused
 		}
 	}
 	return nil
@@ -32,7 +40,7 @@ func refused(replies []any) error {
 // bulk makes of the reply to a GETEX or GETDEL, and of its error, a value or ErrNotFound.
 func bulk(reply any, err error) ([]byte, error) {
 	switch {
-	case refusal(err, "WRONGTYPE"):
+	case refusedWith(err, "WRONGTYPE"):
 		return nil, errWrongType
 	case err != nil:
 		return nil, err

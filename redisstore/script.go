@@ -54,13 +54,13 @@ func (s *Store) stage(ctx context.Context, c change) (answer any, lost, err erro
 	if replies[1] == stored {
 		return stored, nil, nil // even if the SET was refused: an attempt whose reply was lost had stored it
 	}
-	if err = refused(replies); !refusal(err, "NOSCRIPT") {
+	if err = firstRefusal(replies); !refusedWith(err, "NOSCRIPT") {
 		return replies[1], lost, err
 	}
 	script[0] = replaceScript
 	replies, again, err := s.client.Do(ctx, c.key, cmd("EVAL", script...))
 	if err == nil {
-		err = refused(replies)
+		err = firstRefusal(replies)
 	}
 	if err != nil {
 		return nil, nil, err

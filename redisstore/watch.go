@@ -31,7 +31,7 @@ func (l link) swap(c change) (answer any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := refused(replies); err != nil && !refusal(err, "WRONGTYPE") {
+	if err := firstRefusal(replies); err != nil && !refusedWith(err, "WRONGTYPE") {
 		spoil(l.conn) // it may be in the WATCH or the MULTI
 		return nil, err
 	}
@@ -43,11 +43,11 @@ func (l link) swap(c change) (answer any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := refused(replies); err != nil {
+	if err := firstRefusal(replies); err != nil {
 		return nil, err
 	}
 	results, _ := replies[1].([]any) // nil: the key changed after the WATCH
-	if err := refused(results); err != nil {
+	if err := firstRefusal(results); err != nil {
 		return nil, err
 	}
 	if len(results) == 1 && results[0] == "OK" {
@@ -63,8 +63,8 @@ func (l link) current(key string, first ...Command) (answer any, err error) {
 	if err != nil {
 		return nil, err
 	}
-	switch err := refused(replies); {
-	case refusal(err, "WRONGTYPE"):
+	switch err := firstRefusal(replies); {
+	case refusedWith(err, "WRONGTYPE"):
 		return foreign, nil
 	case err != nil:
 		spoil(l.conn) // it may still be in the MULTI
