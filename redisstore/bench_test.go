@@ -3,8 +3,11 @@ package redisstore_test
 import (
 	"context"
 	"crypto/rand"
+	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -134,4 +137,43 @@ func BenchmarkSave(b *testing.B) {
 			was, next = next, was
 		}
 	})
+}
+
+// BenchmarkFar loads a value of 200 B with 32 callers at a time, over networks of different round trips. It reports what
+// most and nearly all of the loads take, and how many connections were made.
+func BenchmarkFar(b *testing.B) {
+	server := redistest.Start(b)
+	for _, distance := range []time.Duration{0, time.Millisecond, 5 * time.Millisecond} {
+		b.Run(distance.String(), func(b *testing.B) {
+			pool := farPool(server.Addr(), distance)
+			dials := countDials(pool)
+			store := openPool(b, pool, redisstore.Options{})
+			id := rand.Text()
+			mustSave(b, store, id, nil, value(strings.Repeat("x", 150)))
+			for range 100 {
+				_ = store.Ping(b.Context())
+			}
+			var mu sync.Mutex
+			var took []float64
+			b.SetParallelism(max(1, 32/runtime.GOMAXPROCS(0)))
+			b.ResetTimer()
+			b.RunParallel(func(pb *testing.PB) {
+				var own []float64
+				for pb.Next() {
+					start := time.Now()
+					if _, err := store.Load(b.Context(), id, time.Minute); err != nil {
+						b.Error(err)
+					}
+					own = append(own, time.Since(start).Seconds()*1e3)
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				took = append(took, own...)
+			})
+			slices.Sort(took)
+			b.ReportMetric(took[len(took)/2], "p50-ms")
+			b.ReportMetric(took[len(took)*99/100], "p99-ms")
+			b.ReportMetric(float64(dials.Load()), "connections")
+		})
+	}
 }

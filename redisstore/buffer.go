@@ -5,8 +5,8 @@ import (
 	"net"
 )
 
-// bufferSize takes a whole batch, or the values of most sessions, in one system call. redigo's own buffers have 4 kB, and it
-// writes them out whenever they are full.
+// bufferSize takes a whole batch, or the values of most sessions, in one system call. redigo's own buffers have 4 kB, and
+// it writes them out whenever they are full.
 const bufferSize = maxBatch
 
 // bufferedConn writes what it was given when it is read from: a client of Redis waits for a reply after every flush.

@@ -14,14 +14,12 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-var (
-	errWrongType = fmt.Errorf("the key holds another Redis type than a string, left as it is: %w", driver.ErrNotFound)
-	errEvicted   = errors.New("the new value was evicted before it was in its place: Redis has reached its maxmemory; " +
-		"raise it, or use a policy that does not evict what is newest")
-)
+var errEvicted = errors.New("the new value was evicted before it was in its place: Redis has reached its maxmemory; " +
+	"raise it, or use a policy that does not evict what is newest")
 
-// failed is err as the Store returns it: bare where a caller tells it apart, else with what failed and what to do.
-func (s *Store) failed(operation, id string, err error) error {
+// explain is err as a Store returns it: bare where a caller tells it apart, else with what failed and what to do, on keys
+// that begin with prefix.
+func explain(prefix, operation, id string, err error) error {
 	if err == nil || err == driver.ErrNotFound || err == driver.ErrConflict {
 		return err
 	}
@@ -29,8 +27,8 @@ func (s *Store) failed(operation, id string, err error) error {
 		operation += " " + id
 	}
 	text := "redisstore: %s: %w"
-	if hint := s.hint(err); hint != "" {
-		text += " (" + hint + ")"
+	if advice := hint(err); advice != "" {
+		text += " (" + strings.ReplaceAll(advice, defaultPrefix, prefix) + ")"
 	}
 	return fmt.Errorf(text, operation, withoutArguments(err))
 }
@@ -38,23 +36,26 @@ func (s *Store) failed(operation, id string, err error) error {
 // withoutArguments cuts off what an unknown command's error says of the arguments, which may hold values.
 func withoutArguments(err error) error {
 	if text, _, cut := strings.Cut(err.Error(), ", with args beginning with"); cut {
-		return redis.Error(text)
+		return Refusal(text)
 	}
 	return err
 }
 
 // hint says what to do about err, or nothing.
-func (s *Store) hint(err error) string {
+func hint(err error) string {
 	var (
-		refused     redis.Error
+		refused     Refusal
+		redigo      redis.Error // as a Dial of the caller may wrap it
 		certificate *tls.CertificateVerificationError
 		network     net.Error
 	)
 	switch {
 	case errors.As(err, &refused):
-		return s.refusalHint(string(refused))
+		return refusalHint(string(refused))
+	case errors.As(err, &redigo):
+		return refusalHint(string(redigo))
 	case errors.Is(err, redis.ErrPoolExhausted):
-		return "every connection is in use; raise the pool's MaxActive, or set its Wait"
+		return "something else uses connections of this pool; raise its MaxActive, or set its Wait"
 	case errors.As(err, &certificate):
 		return "for a CA of your own, use New with a pool that trusts it"
 	case timeout(err) && err != context.DeadlineExceeded: // that one is the caller's, or of a wait for a connection
@@ -66,11 +67,11 @@ func (s *Store) hint(err error) string {
 }
 
 // refusalHint is the hint on an error of the server.
-func (s *Store) refusalHint(text string) string {
+func refusalHint(text string) string {
 	text = strings.TrimPrefix(text, "EXECABORT Transaction discarded because of: ")
 	for _, h := range hints {
 		if strings.HasPrefix(text, h.prefix) {
-			return strings.ReplaceAll(h.hint, defaultPrefix, s.prefix)
+			return h.hint
 		}
 	}
 	return ""
@@ -113,19 +114,3 @@ var hints = []struct{ prefix, hint string }{
 const needs = "the ACL user needs ~session:* ~{session:* +getex +getdel +set +evalsha +eval +strlen +getrange +rename " +
 	"+pexpire +unlink +type +get, or with Options.NoScripts ~session:* +getex +getdel +set +watch +strlen +getrange " +
 	"+multi +exec +discard; and +select for a database other than 0, +role for OpenSentinel, +wait for Sentinel.Replicas"
-
-// refusal reports whether err is an error of the server that begins with code.
-func refusal(err error, code string) bool {
-	e, ok := err.(redis.Error)
-	return ok && strings.HasPrefix(string(e), code)
-}
-
-// refused returns the first error of the server among the replies.
-func refused(replies []any) error {
-	for _, reply := range replies {
-		if err, ok := reply.(redis.Error); ok {
-			return err
-		}
-	}
-	return nil
-}

@@ -78,7 +78,7 @@ func TestServerErrors(t *testing.T) {
 			errs := operations(t.Context(), store, "1")
 			wantErrors(t, errs, text, hint)
 			for name, err := range errs {
-				var refused redis.Error
+				var refused redisstore.Refusal
 				if !errors.As(err, &refused) || strings.Contains(fmt.Sprintf("%v %v", err, refused), "topsecret") {
 					t.Errorf("%s: %v", name, err)
 				}

@@ -10,195 +10,71 @@ import (
 )
 
 const (
-	// maxLanes is how many connections callers with large values take before they share: company gains them nothing, and
-	// each of them keeps a connection busy for long.
+	// maxLanes is how many connections the calls of one kind take at most before they share.
 	maxLanes = 64
 
 	// maxBatch is how many bytes, of commands and of replies as far as they can be guessed, go through one flush.
 	maxBatch = 64 << 10
 
-	// large is the size from which calls take lanes of their own.
+	// large is the size from which a call counts as large.
 	large = maxBatch / 4
 
 	// callOverhead is what a small call takes of maxBatch.
 	callOverhead = 256
+
+	// laneFor is the part of a round trip for which small calls have a lane: about what one more flush costs, and the
+	// longest that a call should wait for a lane.
+	laneFor = 100 * time.Microsecond
 )
 
 // lanes let the calls that run at the same time share connections and flushes. A call that finds a lane free runs on its
-// caller's goroutine, as if it were alone. The others wait, and as soon as a lane is free, those that have gathered by then
-// go out in one flush, again and again until none waits. Each caller goes on when its own reply is there.
+// caller's goroutine, as if it were alone. The others wait, and as soon as a lane is free, those that have gathered by
+// then go out in one flush, again and again until none waits. Each caller goes on when its own reply is there.
 //
-// For small values there are as many lanes as processors, and two at least, so that one writes while Redis works for the
-// other: with more of them fewer calls gather, and each costs this process and Redis more.
+// For small calls there are as many lanes as processors, and two at least, so that one writes while Redis works for the
+// other: with more of them fewer calls gather, and each costs this process and Redis more. Where Redis is far, a lane is
+// busy with waiting, and there are as many as it takes for one to be free soon. Large calls gain nothing from company,
+// and each keeps a connection busy for long. They have many lanes, and neither kind waits for the other.
 type lanes struct {
-	small, large int // how many lanes there are for values of either kind
-	run          func(ctx context.Context, calls batch)
+	small, large group
+	least, most  int // lanes for small calls
 
 	reply atomic.Int64 // about the size of a reply: how large the next one will be is not known before
-
-	mu    sync.Mutex
-	taken int
-	queue []*call // that wait
+	trip  atomic.Int64 // about the shortest time between a flush and its reply, where no other call was under way
 }
 
-// newLanes are lanes on at most limit connections; 0 is no limit.
+// newLanes are lanes on at most limit connections, half of them for each kind; 0 is no limit.
 func newLanes(limit int, run func(ctx context.Context, calls batch)) *lanes {
-	if limit == 0 || limit > maxLanes {
-		limit = maxLanes
+	each := maxLanes
+	if limit > 0 {
+		each = min(each, (limit+1)/2)
 	}
-	return &lanes{small: min(limit, max(2, runtime.GOMAXPROCS(0))), large: limit, run: run}
-}
-
-// A call is what one caller wants done: commands that go out together.
-type call struct {
-	commands []Command
-	deadline time.Time
-	alone    [1]*call
-	done     chan struct{}
-
-	sent    bool
-	replies []any  // nil until the server has answered
-	room    [2]any // for replies: few calls have more commands
-	lost    error
-	err     error
-}
-
-// settle tells the caller that the outcome is there. From then on the call is the caller's again.
-func (c *call) settle() {
-	if c.done != nil {
-		c.done <- struct{}{}
+	least := min(each, max(2, runtime.GOMAXPROCS(0)))
+	return &lanes{
+		small: group{limit: least, run: run},
+		large: group{limit: each, run: run},
+		least: least,
+		most:  each,
 	}
 }
-
-// byItself returns the batch of c alone.
-func (c *call) byItself() batch {
-	c.alone[0] = c
-	return c.alone[:]
-}
-
-// A batch is the calls that go out in one flush. Those that are settled are nil.
-type batch []*call
-
-// A waiter is what a caller in the queue waits with.
-type waiter struct {
-	done  chan struct{} // gets its one element when the outcome is there
-	timer *time.Timer
-}
-
-var waiters = sync.Pool{New: func() any {
-	return &waiter{make(chan struct{}, 1), time.NewTimer(time.Hour)}
-}}
 
 // do runs the commands and returns their outcome, by the deadline of ctx.
 func (l *lanes) do(ctx context.Context, commands []Command) (replies []any, lost, err error) {
-	c := &call{commands: commands}
-	if l.enter(c) {
-		defer l.leave()
-		l.run(ctx, c.byItself())
-	} else if c.deadline, _ = ctx.Deadline(); !l.wait(c) {
+	c := &call{commands: commands, size: l.size(commands)}
+	if !l.kind(c).do(ctx, c) {
 		return nil, nil, context.DeadlineExceeded
 	}
 	l.learn(c)
+	if c.trip > 0 && l.kind(c) == &l.small {
+		l.measure(c.trip)
+	}
 	return c.replies, c.lost, c.err
 }
 
-// enter takes a lane if one is free. A small call that finds others waiting joins them all the same: they go out together.
-func (l *lanes) enter(c *call) (entered bool) {
-	size := l.size(c)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if size >= large {
-		entered = l.taken < l.large
-	} else {
-		entered = l.taken < l.small && len(l.queue) == 0
-	}
-	if entered {
-		l.taken++
-	}
-	return entered
-}
-
-// wait queues c and waits for its outcome. It is false if that has not come in time; then c belongs to the batch that it is in.
-func (l *lanes) wait(c *call) bool {
-	w := waiters.Get().(*waiter)
-	w.timer.Reset(time.Until(c.deadline))
-	c.done = w.done
-	l.join(c)
-	select {
-	case <-w.done:
-		w.timer.Stop()
-		waiters.Put(w)
-		return true
-	case <-w.timer.C:
-		return false // w.done may still get its element, so w is not used again
-	}
-}
-
-func (l *lanes) join(c *call) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.queue = append(l.queue, c)
-	if l.taken == 0 { // the last lane was left since enter has looked
-		l.taken++
-		go l.drain()
-	}
-}
-
-// leave gives the lane of a call to those that wait, on a goroutine of theirs: the caller has its reply.
-func (l *lanes) leave() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.queue) == 0 {
-		l.taken--
-		return
-	}
-	go l.drain()
-}
-
-// drain runs batches on a lane until no call waits.
-func (l *lanes) drain() {
-	var calls batch
-	for {
-		var deadline time.Time
-		if calls, deadline = l.take(calls[:0]); len(calls) == 0 {
-			return
-		}
-		ctx, cancel := context.WithDeadline(context.Background(), deadline)
-		l.run(ctx, calls)
-		cancel()
-	}
-}
-
-// take moves the calls of the next flush from the queue to calls, and returns the latest of their deadlines. If there are
-// none, it frees the lane. A call whose deadline has passed is left out; its caller has gone.
-func (l *lanes) take(calls batch) (_ batch, deadline time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	now, room, taken := time.Now(), maxBatch, 0
-	for _, c := range l.queue {
-		if c.deadline.After(now) {
-			room -= l.size(c)
-			if len(calls) > 0 && room < 0 {
-				break
-			}
-			calls = append(calls, c)
-			if c.deadline.After(deadline) {
-				deadline = c.deadline
-			}
-		}
-		taken++
-	}
-	l.queue = slices.Delete(l.queue, 0, taken)
-	if len(calls) == 0 {
-		l.taken--
-	}
-	return calls, deadline
-}
-
-// size is about what c takes of maxBatch.
-func (l *lanes) size(c *call) int {
+// size is about what a call of these commands takes of maxBatch.
+func (l *lanes) size(commands []Command) int {
 	size := callOverhead + int(l.reply.Load())
-	for _, command := range c.commands {
+	for _, command := range commands {
 		for _, arg := range command.Args {
 			if value, ok := arg.([]byte); ok {
 				size += len(value)
@@ -206,6 +82,14 @@ func (l *lanes) size(c *call) int {
 		}
 	}
 	return size
+}
+
+// kind is the group of lanes for calls such as c.
+func (l *lanes) kind(c *call) *group {
+	if c.size >= large {
+		return &l.large
+	}
+	return &l.small
 }
 
 // learn keeps a moving average of the size of replies. That two at once may count as one does no harm.
@@ -218,4 +102,140 @@ func (l *lanes) learn(c *call) {
 	}
 	average := l.reply.Load()
 	l.reply.Store(average + (int64(size)-average)/8)
+}
+
+// measure makes the number of lanes follow the round trip. What is longer than before may be so because somebody else
+// keeps Redis or this process busy, and more lanes would make that worse. So it counts for little, and only what lasts
+// counts.
+func (l *lanes) measure(trip time.Duration) {
+	if known := time.Duration(l.trip.Load()); known > 0 {
+		trip = min(trip, known+known/64)
+	}
+	l.trip.Store(int64(trip))
+	l.small.resize(min(l.most, max(l.least, int(trip/laneFor))))
+}
+
+// A group is the lanes for calls of one kind.
+type group struct {
+	run   func(ctx context.Context, calls batch)
+	limit int // how many lanes there are
+
+	mu sync.Mutex
+
+	// taken is how many lanes are in use. As long as a call waits, at least one is, and whoever has it runs the calls
+	// that wait when its own are done.
+	taken int
+	queue []*call // that wait
+}
+
+// do runs c by the deadline of ctx. It is false if the time is up before; then c belongs to the batch that it is in.
+func (g *group) do(ctx context.Context, c *call) bool {
+	if g.enter(c) {
+		defer g.leave()
+		g.run(ctx, c.byItself())
+		return true
+	}
+	c.deadline, _ = ctx.Deadline()
+	return g.wait(c)
+}
+
+// resize changes how many lanes there are. Those that are too many are given up when their calls are done.
+func (g *group) resize(limit int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.limit = limit
+}
+
+// enter takes a lane if one is free. A call that finds others waiting joins them all the same: they go out together.
+func (g *group) enter(c *call) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.taken >= g.limit || len(g.queue) > 0 {
+		return false
+	}
+	g.taken++
+	c.first = g.taken == 1
+	return true
+}
+
+// wait queues c and waits for its outcome. It is false if that has not come in time.
+func (g *group) wait(c *call) bool {
+	w := waiters.Get().(*waiter)
+	w.timer.Reset(time.Until(c.deadline))
+	c.done = w.done
+	g.join(c)
+	select {
+	case <-w.done:
+		w.timer.Stop()
+		waiters.Put(w)
+		return true
+	case <-w.timer.C:
+		return false // w.done may still get its element, so w is not used again
+	}
+}
+
+// join queues c, and takes a lane for the queue if one is free.
+func (g *group) join(c *call) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.queue = append(g.queue, c)
+	if g.taken < g.limit {
+		g.taken++
+		go g.drain()
+	}
+}
+
+// leave gives the lane of a call to those that wait, on a goroutine of theirs: the caller has its reply.
+func (g *group) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.queue) == 0 || g.taken > g.limit {
+		g.taken--
+		return
+	}
+	go g.drain()
+}
+
+// drain runs batches on a lane until no call waits.
+func (g *group) drain() {
+	var calls batch
+	for {
+		var deadline time.Time
+		if calls, deadline = g.take(calls[:0]); len(calls) == 0 {
+			return
+		}
+		ctx, cancel := context.WithDeadline(context.Background(), deadline)
+		g.run(ctx, calls)
+		cancel()
+	}
+}
+
+// take moves the calls of the next flush from the queue to calls, and returns the latest of their deadlines. If there are
+// none, or too many lanes, it frees the lane. A call whose deadline has passed is left out; its caller has gone.
+func (g *group) take(calls batch) (_ batch, deadline time.Time) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.taken > g.limit {
+		g.taken--
+		return calls, deadline
+	}
+	now, room, seen := time.Now(), maxBatch, 0
+	for _, c := range g.queue {
+		if c.deadline.After(now) {
+			room -= c.size
+			if len(calls) > 0 && room < 0 {
+				break
+			}
+			calls = append(calls, c)
+			if c.deadline.After(deadline) {
+				deadline = c.deadline
+			}
+		}
+		seen++
+	}
+	g.queue = slices.Delete(g.queue, 0, seen)
+	if len(calls) == 0 {
+		g.taken--
+	}
+	return calls, deadline
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/gomodule/redigo/redis"
 )
 
-// A line is what runs the batches of lanes in these tests: it holds each until the test lets it go, and keeps what it saw.
+// A line is what runs the batches of lanes in these tests: it holds each until the test lets it go, and keeps what it
+// saw.
 type line struct {
 	mu      sync.Mutex
 	batches [][]string // the keys of each batch, in order
@@ -42,6 +43,11 @@ func (l *line) run(_ context.Context, calls batch) {
 	}
 }
 
+// lanes are lanes that run their batches here.
+func (l *line) lanes(small, large int) *lanes {
+	return &lanes{small: group{limit: small, run: l.run}, large: group{limit: large, run: l.run}}
+}
+
 func (l *line) seen() [][]string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -64,15 +70,17 @@ func queue(t *testing.T, l *lanes, results *sync.WaitGroup, deadline time.Durati
 	}
 }
 
-func (l *lanes) waiting() int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return len(l.queue) + l.taken
+func (l *lanes) waiting() int { return l.small.waiting() + l.large.waiting() }
+
+func (g *group) waiting() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.queue) + g.taken
 }
 
 func TestCallsThatFindNoLaneGoOutTogetherInOrder(t *testing.T) {
 	own := newLine()
-	l := &lanes{small: 1, large: 1, run: own.run}
+	l := own.lanes(1, 1)
 	var results sync.WaitGroup
 	for i := range 7 {
 		queue(t, l, &results, time.Minute, fmt.Sprint(i), nil)
@@ -87,7 +95,7 @@ func TestCallsThatFindNoLaneGoOutTogetherInOrder(t *testing.T) {
 
 func TestEachFreeLaneTakesACallAtOnce(t *testing.T) {
 	own := newLine()
-	l := &lanes{small: 3, large: 3, run: own.run}
+	l := own.lanes(3, 3)
 	var results sync.WaitGroup
 	for i := range 3 {
 		queue(t, l, &results, time.Minute, fmt.Sprint(i), nil)
@@ -103,17 +111,16 @@ func TestEachFreeLaneTakesACallAtOnce(t *testing.T) {
 
 func TestLargeCallsGoByThemselves(t *testing.T) {
 	own := newLine()
-	l := &lanes{small: 1, large: 1, run: own.run}
+	l := own.lanes(1, 1)
 	var results sync.WaitGroup
-	large := bytes.Repeat([]byte("x"), maxBatch)
-	for i, value := range [][]byte{nil, nil, large, nil, nil} {
-		queue(t, l, &results, time.Minute, fmt.Sprint(i), value)
+	for i := range 3 {
+		queue(t, l, &results, time.Minute, fmt.Sprint(i), make([]byte, maxBatch))
 	}
-	for range 5 {
+	for range 3 {
 		own.release <- struct{}{}
 	}
 	results.Wait()
-	if got := fmt.Sprint(own.seen()); got != "[[0] [1] [2] [3 4]]" {
+	if got := fmt.Sprint(own.seen()); got != "[[0] [1] [2]]" {
 		t.Errorf("batches %s", got)
 	}
 }
@@ -121,15 +128,18 @@ func TestLargeCallsGoByThemselves(t *testing.T) {
 func TestLargeRepliesMakeSmallBatches(t *testing.T) {
 	own := newLine()
 	own.reply = bytes.Repeat([]byte("x"), 4*maxBatch)
-	l := &lanes{small: 1, large: 1, run: own.run}
+	l := own.lanes(1, 1)
 	var results sync.WaitGroup
 	for i := range 12 {
 		queue(t, l, &results, time.Minute, fmt.Sprint(i), nil)
 	}
-	for range 12 {
+	for range 2 { // the first, and those that waited
 		own.release <- struct{}{}
 	}
 	results.Wait()
+	for l.waiting() > 0 { // the caller goes on before its lane is free
+		time.Sleep(time.Microsecond)
+	}
 	queue(t, l, &results, time.Minute, "a", nil)
 	queue(t, l, &results, time.Minute, "b", nil)
 	queue(t, l, &results, time.Minute, "c", nil)
@@ -145,7 +155,7 @@ func TestLargeRepliesMakeSmallBatches(t *testing.T) {
 // A caller whose time is up leaves, and what it wanted is not sent if it was still waiting. Its neighbours stay.
 func TestDeadlineOfOneCallIsNotThatOfItsNeighbours(t *testing.T) {
 	own := newLine()
-	l := &lanes{small: 1, large: 1, run: own.run}
+	l := own.lanes(1, 1)
 	var results sync.WaitGroup
 	queue(t, l, &results, time.Minute, "first", nil)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
@@ -162,26 +172,28 @@ func TestDeadlineOfOneCallIsNotThatOfItsNeighbours(t *testing.T) {
 	}
 }
 
-func TestLanesDoNotExceedMaxActive(t *testing.T) {
-	for _, test := range []struct{ maxActive, large int }{{0, maxLanes}, {1, 1}, {3, 3}, {1000, maxLanes}} {
-		p := newPool(&redis.Pool{MaxActive: test.maxActive})
-		if p.lanes.large != test.large || p.lanes.small > p.lanes.large || p.lanes.small < 1 {
-			t.Errorf("MaxActive %d: %d lanes, for large values %d", test.maxActive, p.lanes.small, p.lanes.large)
+func TestEachKindHasHalfOfMaxActive(t *testing.T) {
+	for _, test := range []struct{ maxActive, large int }{{0, maxLanes}, {1, 1}, {3, 2}, {10, 5}, {1000, maxLanes}} {
+		l := newPool(&redis.Pool{MaxActive: test.maxActive}).lanes
+		if l.large.limit != test.large || l.small.limit > l.large.limit || l.small.limit < 1 {
+			t.Errorf("MaxActive %d: %d lanes, for large values %d", test.maxActive, l.small.limit, l.large.limit)
 		}
 	}
 }
 
-// Otherwise large calls that once had to queue would all queue from then on.
-func TestLargeCallTakesAFreeLaneWhileOthersWait(t *testing.T) {
+func TestNeitherKindWaitsForTheOther(t *testing.T) {
 	own := newLine()
-	l := &lanes{small: 1, large: 2, run: own.run}
+	l := own.lanes(1, 2)
 	var results sync.WaitGroup
 	queue(t, l, &results, time.Minute, "small", nil)
 	<-own.arrived
 	queue(t, l, &results, time.Minute, "waiting", nil)
-	queue(t, l, &results, time.Minute, "large", make([]byte, large))
-	<-own.arrived
-	if got := fmt.Sprint(own.seen()); got != "[[small] [large]]" {
+	for _, key := range []string{"large", "another"} {
+		queue(t, l, &results, time.Minute, key, make([]byte, large))
+		<-own.arrived
+	}
+	own.release <- struct{}{} // one of the three
+	if got := fmt.Sprint(own.seen()[:3]); got != "[[small] [large] [another]]" {
 		t.Errorf("batches %s", got)
 	}
 	for range 3 {
@@ -190,26 +202,105 @@ func TestLargeCallTakesAFreeLaneWhileOthersWait(t *testing.T) {
 	results.Wait()
 }
 
-func TestLargeValuesGetMoreLanes(t *testing.T) {
-	sending := &call{commands: []Command{cmd("SET", "key", make([]byte, large))}}
-	loading := &call{commands: []Command{cmd("GETEX", "key")}}
+func TestSizeMakesACallLarge(t *testing.T) {
+	sending := []Command{cmd("SET", "key", make([]byte, large))}
+	loading := []Command{cmd("GETEX", "key")}
 	for name, test := range map[string]struct {
-		c     *call
-		reply int64
-		want  int
+		commands []Command
+		reply    int64
+		large    bool
 	}{
-		"small":         {loading, 0, 2},
-		"large command": {sending, 0, 5},
-		"large replies": {loading, large, 5},
+		"small":         {loading, 0, false},
+		"large command": {sending, 0, true},
+		"large replies": {loading, large, true},
 	} {
-		l := &lanes{small: 2, large: 5}
+		var l lanes
 		l.reply.Store(test.reply)
-		for l.enter(test.c) {
-		}
-		if l.taken != test.want {
-			t.Errorf("%s: %d lanes", name, l.taken)
+		if got := l.kind(&call{size: l.size(test.commands)}) == &l.large; got != test.large {
+			t.Errorf("%s: large = %t", name, got)
 		}
 	}
+}
+
+func TestSmallCallsHaveMoreLanesWhereRedisIsFar(t *testing.T) {
+	l := newLanes(0, nil)
+	for _, test := range []struct {
+		trip time.Duration
+		want int
+	}{
+		{50 * time.Microsecond, l.least},
+		{time.Second, l.most},
+		{5 * time.Millisecond, 50},
+		{4 * time.Millisecond, 40},
+		{5 * time.Millisecond, 40}, // once
+		{30 * time.Microsecond, l.least},
+	} {
+		if test.trip == time.Second {
+			l.trip.Store(0)
+		}
+		if l.measure(test.trip); l.small.limit != test.want {
+			t.Errorf("%v: %d lanes; want %d", test.trip, l.small.limit, test.want)
+		}
+	}
+	for range 1000 {
+		l.measure(5 * time.Millisecond)
+	}
+	if l.small.limit < 49 {
+		t.Errorf("a round trip that stays long: %d lanes", l.small.limit)
+	}
+	if l := newLanes(10, nil); l.most != 5 {
+		t.Errorf("with MaxActive 10: up to %d lanes", l.most)
+	}
+}
+
+// A lane that is one too many ends with its batch, and what waits goes on others.
+func TestLanesThatAreTooManyEnd(t *testing.T) {
+	own := newLine()
+	l := own.lanes(2, 1)
+	var results sync.WaitGroup
+	for _, key := range []string{"a", "b", "c"} {
+		queue(t, l, &results, time.Minute, key, nil)
+	}
+	<-own.arrived
+	<-own.arrived
+	l.small.resize(1)
+	own.release <- struct{}{}
+	for l.waiting() > 2 { // one lane, one that waits
+		time.Sleep(time.Microsecond)
+	}
+	queue(t, l, &results, time.Minute, "d", nil)
+	own.release <- struct{}{}
+	<-own.arrived
+	if got := fmt.Sprint(own.seen()[2]); got != "[c d]" {
+		t.Errorf("the third batch is %s", got)
+	}
+	own.release <- struct{}{}
+	results.Wait()
+}
+
+// A lane that is free when a call joins those that wait takes them at once, also if all others are in use.
+func TestFreeLaneTakesWhatWaits(t *testing.T) {
+	own := newLine()
+	l := own.lanes(1, 1)
+	var results sync.WaitGroup
+	queue(t, l, &results, time.Minute, "first", nil)
+	<-own.arrived
+	queue(t, l, &results, time.Minute, "waiting", nil)
+	l.small.mu.Lock()
+	l.small.limit = 2
+	l.small.mu.Unlock()
+	results.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		_, _, _ = l.do(ctx, []Command{cmd("SET", "joins", nil)})
+	})
+	<-own.arrived
+	if got := fmt.Sprint(own.seen()); got != "[[first] [waiting joins]]" {
+		t.Errorf("batches %s", got)
+	}
+	own.release <- struct{}{}
+	own.release <- struct{}{}
+	results.Wait()
 }
 
 // A scriptedConn answers commands from a list and then breaks, and keeps what it was sent.

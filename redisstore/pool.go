@@ -2,8 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"errors"
-	"net"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
@@ -16,12 +14,35 @@ const defaultTimeout = 3 * time.Second
 type pool struct {
 	redis *redis.Pool
 	lanes *lanes
+	slots chan struct{} // holds an element for each connection in use; nil without MaxActive
 }
 
 func newPool(p *redis.Pool) *pool {
 	own := &pool{redis: p}
 	own.lanes = newLanes(p.MaxActive, own.run)
+	if p.MaxActive > 0 {
+		own.slots = make(chan struct{}, p.MaxActive)
+	}
 	return own
+}
+
+// enter waits until one more connection may be in use. redigo's pool does so too if its Wait is set, and fails otherwise.
+func (p *pool) enter(ctx context.Context) error {
+	if p.slots == nil {
+		return nil
+	}
+	select {
+	case p.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *pool) leave() {
+	if p.slots != nil {
+		<-p.slots
+	}
 }
 
 func (p *pool) Close() error { return p.redis.Close() }
@@ -54,9 +75,6 @@ func (p *pool) run(ctx context.Context, calls batch) {
 	}
 }
 
-// A task is what needs a connection, and perhaps a second one.
-type task interface{ on(link) error }
-
 // watch runs a task that needs a connection for itself, as attempt does.
 func (p *pool) watch(ctx context.Context, t task) (lost, err error) {
 	if err := ctx.Err(); err != nil {
@@ -73,28 +91,60 @@ func (p *pool) watch(ctx context.Context, t task) (lost, err error) {
 //
 // It is generic so that a batch becomes a task without an allocation.
 func attempt[T task](ctx context.Context, p *pool, t T) (lost, err error) {
+	if err := p.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer p.leave()
 	deadline, _ := ctx.Deadline()
 	conn, err := p.redis.GetContext(ctx)
 	if err != nil {
-		return nil, err
+		return nil, known(err)
 	}
 	err = t.on(link{conn, deadline, nil})
-	switch {
-	case refusal(err, "READONLY"):
-		spoil(conn)
-		conn.Close()
-	case conn.Err() != nil && !timeout(err) && !refusal(err, ""):
-		conn.Close()
-		lost = err
-	default:
-		conn.Close()
+	again, lost := verdict(conn, err)
+	conn.Close()
+	p.distrust(err)
+	if !again {
 		return nil, err
 	}
 	if conn, err = p.dial(ctx); err != nil {
-		return lost, err
+		return lost, known(err)
 	}
 	defer conn.Close()
-	return lost, t.on(link{conn, deadline, lost})
+	err = t.on(link{conn, deadline, lost})
+	p.distrust(err)
+	return lost, err
+}
+
+// verdict says whether what failed with err may run again, on another connection than conn, and why it is unknown whether
+// it was done.
+func verdict(conn redis.Conn, err error) (again bool, lost error) {
+	switch {
+	case refusedWith(err, "READONLY"):
+		spoil(conn)
+		return true, nil
+	case conn.Err() != nil && !timeout(err) && !refusedWith(err, ""):
+		return true, err
+	}
+	return false, nil
+}
+
+// distrust closes the idle connections of the pool if err is that of a timeout: what has cut off one connection without a
+// word, such as a firewall or a failover, has probably cut off all that were idle then, and each would cost a timeout.
+func (p *pool) distrust(err error) {
+	if !timeout(err) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel() // only a pool whose last idle connection another call takes in between may need the time
+	for n := p.redis.IdleCount(); n > 0 && p.redis.IdleCount() > 0; n-- {
+		conn, err := p.redis.GetContext(ctx)
+		if err != nil {
+			return
+		}
+		spoil(conn)
+		conn.Close()
+	}
 }
 
 // dial opens a connection that does not go into the pool.
@@ -103,99 +153,4 @@ func (p *pool) dial(ctx context.Context) (redis.Conn, error) {
 		return p.redis.DialContext(ctx)
 	}
 	return p.redis.Dial()
-}
-
-// spoil makes a connection unusable, so that the pool does not keep it: the read fails at once.
-func spoil(conn redis.Conn) {
-	_, _ = redis.ReceiveWithTimeout(conn, time.Nanosecond)
-}
-
-// timeout reports whether err is that of a deadline.
-func timeout(err error) bool {
-	var netErr net.Error
-	return errors.As(err, &netErr) && netErr.Timeout()
-}
-
-// A link is a connection, the time by which it must have answered, and why the one before it was given up, if what that has
-// done is unknown.
-type link struct {
-	conn     redis.Conn
-	deadline time.Time
-	lost     error
-}
-
-// on sends the commands of the calls that are not settled, in one flush, and settles each when its replies are there. It
-// returns a failure of the connection, or READONLY if that was the reply to a call, which is then left as it was.
-func (calls batch) on(l link) error {
-	for _, c := range calls {
-		if c == nil {
-			continue
-		}
-		if c.sent {
-			c.lost = l.lost
-		}
-		c.sent = true
-		if err := l.send(c.commands); err != nil {
-			return err
-		}
-	}
-	if err := l.conn.Flush(); err != nil {
-		return err
-	}
-	var readOnly error
-	for i, c := range calls {
-		if c == nil {
-			continue
-		}
-		replies, err := l.receive(c.room[:0], len(c.commands))
-		switch {
-		case refusal(err, "READONLY"):
-			readOnly = err
-		case err != nil:
-			return err
-		default:
-			calls[i] = nil
-			c.replies = replies
-			c.settle()
-		}
-	}
-	return readOnly
-}
-
-// do is on for commands that belong to no call.
-func (l link) do(commands ...Command) ([]any, error) {
-	c := call{commands: commands}
-	err := batch{&c}.on(l)
-	return c.replies, err
-}
-
-func (l link) send(commands []Command) error {
-	for _, c := range commands {
-		if err := l.conn.Send(c.Name, c.Args...); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// receive appends the next n replies, and returns the last READONLY among them as an error.
-func (l link) receive(replies []any, n int) (_ []any, readOnly error) {
-	for range n {
-		left := time.Until(l.deadline)
-		if left <= 0 {
-			left = time.Nanosecond // so that the connection, which owes replies, is given up
-		}
-		reply, err := redis.ReceiveWithTimeout(l.conn, left)
-		refused, ok := err.(redis.Error)
-		switch {
-		case ok && refusal(refused, "READONLY"):
-			readOnly = refused
-		case ok:
-			reply = refused
-		case err != nil:
-			return nil, err
-		}
-		replies = append(replies, reply)
-	}
-	return replies, readOnly
 }

@@ -37,28 +37,16 @@ import (
 
 var _ driver.Store = (*Store)(nil)
 
-const defaultPrefix = "session:"
-
-// Options are the settings of a [Store]. The zero value is the default.
-type Options struct {
-	// Prefix begins every key. "" means "session:". It must not contain a brace.
-	Prefix string
-
-	// NoScripts saves with WATCH and MULTI instead of a script, for services that forbid EVAL. The guarantees are the
-	// same; a save takes two round trips instead of one.
-	NoScripts bool
-}
-
 // Store is a [driver.Store] on one Redis server. It is safe for concurrent use. Make one with [Open] or [New].
 //
 // Every method obeys the deadline of its context, or takes at most 3 seconds where the context has none; only writing a
-// large value to a server that hangs may take up to the pool's write timeout longer. It looks at cancellation before it
-// sends a command, not while it waits for the reply. A command whose connection broke is
-// repeated once on a new connection, so that a restart of Redis fails no request; one that timed out is not. After a
-// READONLY, the sign of a failover, the connection is closed and the command repeated once on a new one.
+// large value to a server that hangs may take up to the pool's write timeout longer. Cancellation counts when the method
+// is called; what has begun goes on until the deadline. A command whose connection broke is repeated once on a new
+// connection, so that a restart of Redis fails no request; one that timed out is not. After a READONLY, the sign of a
+// failover, the connection is closed and the command repeated once on a new one.
 //
 // Errors say what failed and what to do, and hold neither a password nor a session's values. Other than
-// [driver.ErrNotFound] and [driver.ErrConflict], they wrap what redigo or the server said.
+// [driver.ErrNotFound] and [driver.ErrConflict], they wrap a [Refusal] of the server, or what redigo said.
 type Store struct {
 	client  Client
 	watcher *pool // for NoScripts, else nil
@@ -124,8 +112,8 @@ func (s *Store) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the pool or client, also one that was given to New or NewWithClient. Call it when no other method is running any more; every later
-// call fails.
+// Close closes the pool or client, also one that was given to New or NewWithClient. Call it when no other method is
+// running any more; every later call fails.
 func (s *Store) Close() error {
 	return s.client.Close()
 }
@@ -139,19 +127,8 @@ func (s *Store) Load(ctx context.Context, id string, ttl time.Duration) ([]byte,
 		return nil, s.failed("load", id, err) // load is not used again: the client may still be sending it
 	}
 	s.loads.put(load)
-	value, err := bulk(replies[0], refused(replies))
+	value, err := bulk(replies[0], firstRefusal(replies))
 	return value, s.failed("load", id, err)
-}
-
-// Save implements [driver.Store]: with one SET where was is nil, else with a SET and a script in one round trip, or as
-// [Options.NoScripts] says.
-func (s *Store) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
-	save := s.replace
-	if was == nil {
-		save = s.create
-	}
-	current, err := save(ctx, change{key: s.key(id), was: was, value: value, ttl: milliseconds(ttl)})
-	return current, s.failed("save", id, err)
 }
 
 // Delete implements [driver.Store] with one GETDEL.
@@ -169,20 +146,18 @@ func (s *Store) key(id string) string {
 	return s.prefix + id
 }
 
-// milliseconds is ttl as Redis takes it, where 0 is an error: what has no time left expires at once.
-func milliseconds(ttl time.Duration) int64 {
-	return max(ttl.Milliseconds(), 1)
+// one runs one command and returns its reply. It returns an error of the server as err.
+func (s *Store) one(ctx context.Context, name, key string, args ...any) (reply any, lost, err error) {
+	replies, lost, err := s.client.Do(ctx, key, Command{name, append([]any{key}, args...)})
+	if err != nil {
+		return nil, lost, err
+	}
+	if refused, ok := replies[0].(Refusal); ok {
+		return nil, lost, refused
+	}
+	return replies[0], lost, nil
 }
 
-// bulk makes of the reply to a GETEX or GETDEL, and of its error, a value or ErrNotFound.
-func bulk(reply any, err error) ([]byte, error) {
-	switch {
-	case refusal(err, "WRONGTYPE"):
-		return nil, errWrongType
-	case err != nil:
-		return nil, err
-	case reply == nil:
-		return nil, driver.ErrNotFound
-	}
-	return redis.Bytes(reply, nil)
+func (s *Store) failed(operation, id string, err error) error {
+	return explain(s.prefix, operation, id, err)
 }

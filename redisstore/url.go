@@ -2,71 +2,13 @@ package redisstore
 
 import (
 	"cmp"
-	"context"
 	"crypto/tls"
 	"errors"
 	"net"
 	"net/url"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/gomodule/redigo/redis"
 )
-
-// Open returns a Store on the Redis that url names:
-//
-//	redis://[user:password@]host[:port][/database]    also valkey://
-//	rediss://[user:password@]host[:port][/database]   TLS; also valkeys://
-//	unix://[user:password@]/path/to/socket[?db=database]
-//	host:port
-//
-// The host defaults to localhost, the port to 6379, the database to 0. redis://:password@host gives a password without a
-// user, and so does redis://word@host, as in redis-cli. Special characters in a password are percent-encoded. Anything
-// else in the URL is an error, which never holds any part of it.
-//
-// Open does not connect; [Store.Ping] does. The pool keeps up to 64 idle connections, each for 4 minutes, and opens as
-// many as there are concurrent calls. A connection is made, with its TLS handshake, within 1 second, a request written
-// within 1 second, and its reply read before the context's deadline. TCP keep-alive is 30 seconds. For anything else, use
-// [New]. The caller closes the Store.
-func Open(url string) (*Store, error) {
-	t, err := parse(url)
-	if err != nil {
-		return nil, err
-	}
-	return New(&redis.Pool{DialContext: t.dial, MaxIdle: 64, IdleTimeout: 4 * time.Minute}, Options{}), nil
-}
-
-// A target is what a URL says.
-type target struct {
-	network, address string
-	tls              *tls.Config
-	user, password   string
-	database         int
-}
-
-// dial opens a connection. The timeouts of the net.Dialer hold for the TLS handshake too, where redigo's ignore ctx.
-func (t target) dial(ctx context.Context) (redis.Conn, error) {
-	tcp := &net.Dialer{Timeout: time.Second, KeepAlive: 30 * time.Second}
-	open := tcp.DialContext
-	if t.tls != nil {
-		open = (&tls.Dialer{NetDialer: tcp, Config: t.tls}).DialContext
-	}
-	buffered := func(ctx context.Context, network, address string) (net.Conn, error) {
-		conn, err := open(ctx, network, address)
-		if err != nil {
-			return nil, err
-		}
-		return newBufferedConn(conn), nil
-	}
-	return redis.DialContext(ctx, t.network, t.address,
-		redis.DialContextFunc(buffered),
-		redis.DialReadTimeout(remaining(ctx, time.Second)), // of AUTH and SELECT
-		redis.DialWriteTimeout(time.Second),
-		redis.DialUsername(t.user),
-		redis.DialPassword(t.password),
-		redis.DialDatabase(t.database))
-}
 
 // The errors of Open. They are constant because a URL that does not parse may show its password in any of its parts:
 // in redis://:pa/ss@host it is in the path.

@@ -49,6 +49,7 @@ func printable(p *play) map[string]any {
 		"redisstore.Client":      redisstore.Client(silent{}),
 		"redisstore.Command":     redisstore.Command{Name: "GETEX", Args: []any{"session:" + p.s.ID()}},
 		"redisstore.Sentinel":    redisstore.Sentinel{Addrs: []string{"127.0.0.1:1"}, Master: "mymaster"},
+		"redisstore.Refusal":     redisstore.Refusal("OOM command not allowed when used memory > 'maxmemory'."),
 		"redisstore.Options":     redisstore.Options{},
 		"the context":            p.r.Context(),
 		"the store's context":    p.given,

@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -105,6 +106,12 @@ var surface = map[string]func(p *play){
 	"redisstore.OpenSentinel": func(p *play) {
 		_, err := redisstore.OpenSentinel(redisstore.Sentinel{Addrs: []string{secretValue + "/"}, Password: secretValue, Database: -1})
 		p.tell(err)
+	},
+	"redisstore.Refusal.Error": func(p *play) {
+		var refused redisstore.Refusal
+		if errors.As(p.store.Ping(p.r.Context()), &refused) {
+			p.tell(refused.Error())
+		}
 	},
 	"redisstore.Store.Ping":  func(p *play) { p.tell(p.store.Ping(p.r.Context())) },
 	"redisstore.Store.Close": func(p *play) { p.tell(p.store.Close(), p.store.Ping(p.r.Context())) },

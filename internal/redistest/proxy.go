@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"maps"
 	"net"
 	"strconv"
 	"sync"
@@ -19,6 +20,7 @@ type Proxy struct {
 	mu       sync.Mutex
 	listener net.Listener
 	open     map[net.Conn]bool
+	cut      map[net.Conn]bool
 	accepted int
 	skip     int
 	drop     int
@@ -27,7 +29,7 @@ type Proxy struct {
 // NewProxy returns a Proxy to backend, which is host:port.
 func NewProxy(t testing.TB, backend string) *Proxy {
 	t.Helper()
-	p := &Proxy{t: t, backend: backend, addr: "127.0.0.1:0", open: map[net.Conn]bool{}}
+	p := &Proxy{t: t, backend: backend, addr: "127.0.0.1:0", open: map[net.Conn]bool{}, cut: map[net.Conn]bool{}}
 	p.Accept()
 	t.Cleanup(func() {
 		p.Refuse()
@@ -90,6 +92,20 @@ func (p *Proxy) CloseAll() {
 	}
 }
 
+// CutAll cuts off every open connection as a firewall does: it stays open, and nothing passes either way.
+func (p *Proxy) CutAll() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.Copy(p.cut, p.open)
+}
+
+// isCut reports whether a connection was open at a CutAll.
+func (p *Proxy) isCut(client net.Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.cut[client]
+}
+
 func (p *Proxy) serve(listener net.Listener) {
 	for {
 		client, err := listener.Accept()
@@ -110,6 +126,7 @@ func (p *Proxy) pass(client net.Conn) {
 		client.Close()
 		p.mu.Lock()
 		delete(p.open, client)
+		delete(p.cut, client)
 		p.mu.Unlock()
 	}()
 	server, err := net.Dial("tcp", p.backend)
@@ -118,7 +135,7 @@ func (p *Proxy) pass(client net.Conn) {
 	}
 	defer server.Close()
 	go func() {
-		_, _ = io.Copy(server, client)
+		_, _ = io.Copy(server, cuttable{client, p})
 		server.Close()
 	}()
 	replies := bufio.NewReader(server)
@@ -135,8 +152,26 @@ func (p *Proxy) pass(client net.Conn) {
 			lost = true
 			continue
 		}
+		if p.isCut(client) {
+			continue
+		}
 		if _, err := client.Write(reply); err != nil {
 			return
+		}
+	}
+}
+
+// A cuttable reads what a client sends, and nothing of what it sends after a CutAll.
+type cuttable struct {
+	net.Conn
+	proxy *Proxy
+}
+
+func (c cuttable) Read(b []byte) (int, error) {
+	for {
+		n, err := c.Conn.Read(b)
+		if err != nil || !c.proxy.isCut(c.Conn) {
+			return n, err
 		}
 	}
 }

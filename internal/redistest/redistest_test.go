@@ -136,3 +136,29 @@ func TestProxy(t *testing.T) {
 		t.Error("a closed connection answers")
 	}
 }
+
+func TestProxyCutsOffSilently(t *testing.T) {
+	server := redistest.Start(t)
+	proxy := redistest.NewProxy(t, server.Addr())
+	dial := func() redis.Conn {
+		conn, err := redis.Dial("tcp", proxy.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		_, err = conn.Do("PING")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	conn := dial()
+	proxy.CutAll()
+	if _, err := redis.DoWithTimeout(conn, 20*time.Millisecond, "INCR", "n"); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("on a connection that is cut off: %v", err)
+	}
+	dial()
+	if got := server.Do(t, "EXISTS", "n"); got != int64(0) {
+		t.Error("a command passed")
+	}
+}

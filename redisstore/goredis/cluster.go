@@ -9,7 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	redigo "github.com/gomodule/redigo/redis"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sessionkv/session/redisstore"
@@ -174,7 +173,7 @@ func address(text string, from *redis.Client) string {
 // find returns the error of this code among the replies, or nil.
 func find(replies []any, code string) error {
 	for _, reply := range replies {
-		if err, ok := reply.(redigo.Error); ok && strings.HasPrefix(string(err), code+" ") {
+		if err, ok := reply.(redisstore.Refusal); ok && strings.HasPrefix(string(err), code+" ") {
 			return err
 		}
 	}

@@ -29,7 +29,6 @@ import (
 	"net"
 	"time"
 
-	redigo "github.com/gomodule/redigo/redis"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sessionkv/session/redisstore"
@@ -113,7 +112,7 @@ func run(ctx context.Context, client *redis.Client, commands []redisstore.Comman
 		if err != nil {
 			return nil, err
 		}
-		_, isError := reply.(redigo.Error)
+		_, isError := reply.(redisstore.Refusal)
 		refused = refused || isError
 		replies[i] = reply
 	}
@@ -164,12 +163,12 @@ func result(c redis.Cmder) (reply any, err error) {
 }
 
 // refusal returns an error of the server as package redisstore knows it.
-func refusal(err error) (text redigo.Error, ok bool) {
+func refusal(err error) (text redisstore.Refusal, ok bool) {
 	var refused redis.Error
 	if err == nil || err == redis.Nil || !errors.As(err, &refused) {
 		return "", false
 	}
-	return redigo.Error(refused.Error()), true
+	return redisstore.Refusal(refused.Error()), true
 }
 
 // broken reports whether err is that of a connection that was open and broke, so that it is unknown what the server did.

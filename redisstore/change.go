@@ -1,0 +1,56 @@
+package redisstore
+
+import (
+	"bytes"
+
+	"github.com/sessionkv/session/driver"
+)
+
+// A change is one Save: value is to take the place of was.
+type change struct {
+	key        string
+	was, value []byte
+	ttl        int64
+}
+
+// settle is the result of a Save that did not find was. current is what is stored instead, err why there is no such
+// value, and lost the failure of a first attempt. If current is c's own value, that attempt had stored it.
+func (c change) settle(current []byte, lost, err error) ([]byte, error) {
+	switch {
+	case err != nil:
+		return nil, err
+	case same(current, c.value):
+		return nil, nil
+	case lost != nil:
+		return nil, lost
+	}
+	return current, driver.ErrConflict
+}
+
+// The answer to a replace is the value that is stored instead, nil if none is, or one of these.
+const (
+	stored  = int64(1)
+	foreign = int64(2)
+	evicted = int64(3)
+)
+
+// revHead is how a value with a revision begins.
+var revHead = []byte(`{"_rev":"`)
+
+// head is the part of a value by which two values of one length are told apart, and the _rev in it: the beginning
+// through the end of _rev, or the whole of a value that does not begin with one, as after an edit by hand.
+func head(value []byte) (head, rev []byte) {
+	if rest, ok := bytes.CutPrefix(value, revHead); ok {
+		if n := bytes.IndexByte(rest, '"'); n > 0 && bytes.IndexByte(rest[:n], '\\') < 0 {
+			return value[:len(revHead)+n+1], rest[:n]
+		}
+	}
+	return value, nil
+}
+
+// same reports whether a and b are one value of one session.
+func same(a, b []byte) bool {
+	aHead, _ := head(a)
+	bHead, _ := head(b)
+	return len(a) == len(b) && bytes.Equal(aHead, bHead)
+}

@@ -1,0 +1,102 @@
+package redisstore
+
+import (
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+)
+
+// A task is what needs a connection, and perhaps a second one.
+type task interface{ on(link) error }
+
+// A link is a connection, the time by which it must have answered, and why the one before it was given up, if what that
+// has done is unknown.
+type link struct {
+	conn     redis.Conn
+	deadline time.Time
+	lost     error
+}
+
+// on sends the commands of the calls that are not settled, in one flush, and settles each when its replies are there. It
+// returns a failure of the connection, or READONLY if that was the reply to a call, which is then left as it was.
+func (calls batch) on(l link) error {
+	for _, c := range calls {
+		if c == nil {
+			continue
+		}
+		if c.sent {
+			c.lost = l.lost
+		}
+		c.sent = true
+		if err := l.send(c.commands); err != nil {
+			return err
+		}
+	}
+	flushed := time.Now()
+	if err := l.conn.Flush(); err != nil {
+		return err
+	}
+	var readOnly error
+	for i, c := range calls {
+		if c == nil {
+			continue
+		}
+		replies, err := l.receive(c.room[:0], len(c.commands))
+		switch {
+		case refusedWith(err, "READONLY"):
+			readOnly = err
+		case err != nil:
+			return err
+		default:
+			calls[i] = nil
+			c.replies = replies
+			if c.first {
+				c.trip = time.Since(flushed)
+			}
+			c.settle()
+		}
+	}
+	return readOnly
+}
+
+// do is on for commands that belong to no call.
+func (l link) do(commands ...Command) ([]any, error) {
+	c := call{commands: commands}
+	err := batch{&c}.on(l)
+	return c.replies, err
+}
+
+func (l link) send(commands []Command) error {
+	for _, c := range commands {
+		if err := l.conn.Send(c.Name, c.Args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// receive appends the next n replies, and returns the last READONLY among them as an error.
+func (l link) receive(replies []any, n int) (_ []any, readOnly error) {
+	for range n {
+		left := time.Until(l.deadline)
+		if left <= 0 {
+			left = time.Nanosecond // so that the connection, which owes replies, is given up
+		}
+		reply, err := redis.ReceiveWithTimeout(l.conn, left)
+		if err = known(err); refusedWith(err, "READONLY") {
+			readOnly = err
+		}
+		if refusedWith(err, "") {
+			reply = err
+		} else if err != nil {
+			return nil, err
+		}
+		replies = append(replies, reply)
+	}
+	return replies, readOnly
+}
+
+// spoil makes a connection unusable, so that the pool does not keep it: the read fails at once.
+func spoil(conn redis.Conn) {
+	_, _ = redis.ReceiveWithTimeout(conn, time.Nanosecond)
+}

@@ -1,0 +1,60 @@
+package redisstore
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/gomodule/redigo/redis"
+
+	"github.com/sessionkv/session/driver"
+)
+
+var errWrongType = fmt.Errorf("the key holds another Redis type than a string, left as it is: %w", driver.ErrNotFound)
+
+// known is err as this package knows it, which has a Refusal where redigo has an error of its own.
+func known(err error) error {
+	if text, ok := err.(redis.Error); ok {
+		return Refusal(text)
+	}
+	return err
+}
+
+// refusedWith reports whether err is a Refusal that begins with code.
+func refusedWith(err error, code string) bool {
+	refused, ok := err.(Refusal)
+	return ok && strings.HasPrefix(string(refused), code)
+}
+
+// firstRefusal returns the first Refusal among the replies.
+func firstRefusal(replies []any) error {
+	for _, reply := range replies {
+		if refused, ok := reply.(Refusal); ok {
+			return refused
+		}
+	}
+	return nil
+}
+
+// bulk makes of the reply to a GETEX or GETDEL, and of its error, a value or ErrNotFound.
+func bulk(reply any, err error) ([]byte, error) {
+	switch {
+	case refusedWith(err, "WRONGTYPE"):
+		return nil, errWrongType
+	case err != nil:
+		return nil, err
+	case reply == nil:
+		return nil, driver.ErrNotFound
+	}
+	return redis.Bytes(reply, nil)
+}
+
+// timeout reports whether err is that of a deadline.
+func timeout(err error) bool {
+	if err == nil {
+		return false // without the allocation
+	}
+	var netErr net.Error
+	return errors.As(err, &netErr) && netErr.Timeout()
+}
