@@ -87,11 +87,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	listener, err := net.Listen("tcp", o.addr)
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%w; choose another with -addr, for instance -addr 127.0.0.1:0", err)
-	}
 	if err != nil {
-		return err
+		return fmt.Errorf("%w; choose another with -addr, for instance -addr 127.0.0.1:0", err)
 	}
 	fmt.Fprintf(stdout, "demo: http://%s\n", visitable(listener.Addr()))
 	fmt.Fprintf(stdout, "sessions: %s; idle timeout %v\n", kept.place, o.ttl)

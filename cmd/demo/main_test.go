@@ -10,6 +10,7 @@ import (
 	"net/http/cookiejar"
 	"os"
 	"os/exec"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -186,7 +187,7 @@ func TestFaultsOfTheCommandLine(t *testing.T) {
 		{"no time at all", []string{"-ttl", "0"}, 2, "-ttl 0s: it must be at least 1ms"},
 		{"time that runs backwards", []string{"-ttl", "-1m"}, 2, "-ttl -1m0s: it must be at least 1ms"},
 		{"address without a port", []string{"-addr", "localhost"}, 2, `-addr "localhost": it must be host:port`},
-		{"port in use", []string{"-addr", taken.Addr().String()}, 1, "address already in use; choose another with -addr"},
+		{"port in use", []string{"-addr", taken.Addr().String()}, 1, "; choose another with -addr"},
 		{"port that does not exist", []string{"-addr", "127.0.0.1:99999"}, 1, "invalid port"},
 		// None of these may show the password.
 		{"URL as an argument", []string{"redis://:hunter2@localhost"}, 2, "the URL of a Redis goes behind -redis"},
@@ -209,6 +210,9 @@ func TestFaultsOfTheCommandLine(t *testing.T) {
 }
 
 func TestSignalLetsRequestsFinish(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows sends no signals to other processes")
+	}
 	for _, signal := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
 			redis := miniredis.RunT(t)

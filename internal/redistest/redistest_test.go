@@ -1,10 +1,13 @@
 package redistest_test
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -50,6 +53,22 @@ func TestServersAreApart(t *testing.T) {
 	one.Do(t, "SET", "key", "one")
 	if got := two.Do(t, "GET", "key"); got != nil {
 		t.Errorf("the key of one server on another: %v", got)
+	}
+}
+
+func TestAnotherProgramServes(t *testing.T) {
+	redistest.Start(t) // or the test is skipped
+	dir := t.TempDir()
+	path := filepath.Join(dir, "server")
+	script := fmt.Sprintf("#!/bin/sh\n: >'%s'/started-$$\nexec '%s' \"$@\"\n", dir, cmp.Or(os.Getenv("SESSION_REDIS_SERVER"), "redis-server"))
+	if err := os.WriteFile(path, []byte(script), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("SESSION_REDIS_SERVER", path)
+	set := redistest.StartSentinels(t, nil)
+	started, _ := filepath.Glob(filepath.Join(dir, "started-*"))
+	if want := len(set.Servers) + len(set.Sentinels); len(started) != want {
+		t.Errorf("the program of SESSION_REDIS_SERVER started %d times; want %d", len(started), want)
 	}
 }
 

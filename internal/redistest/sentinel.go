@@ -87,7 +87,7 @@ func startSentinel(t testing.TB, masterPort int, config []string) *Server {
 	if err := os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.cmd = exec.Command("redis-server", path, "--sentinel")
+	s.cmd = exec.Command(program(), path, "--sentinel")
 	s.exited = make(chan struct{})
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)

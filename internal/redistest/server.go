@@ -2,6 +2,7 @@
 package redistest
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,16 +34,12 @@ type Server struct {
 }
 
 // Start starts redis-server on a free port of 127.0.0.1 and on a unix socket, and waits until it answers. It keeps
-// nothing on disk unless args, which are those of redis-server, say otherwise. Without a redis-server to start, the
-// test is skipped, or fails where CI is set in the environment.
+// nothing on disk unless args, which are those of redis-server, say otherwise. SESSION_REDIS_SERVER in the environment is
+// the path of another program to start instead, such as valkey-server. Without a redis-server the test is skipped, or fails
+// where CI is set in the environment.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("redistest: redis-server is not installed")
-		}
-		t.Skip("redistest: redis-server is not installed; install it to run this test")
-	}
+	requireProgram(t)
 	// Not t.TempDir: a test's long name in it would make the socket's path longer than the system allows.
 	dir, err := os.MkdirTemp("", "redistest")
 	if err != nil {
@@ -63,6 +60,27 @@ func Start(t testing.TB, args ...string) *Server {
 	return nil
 }
 
+// program returns the program that serves.
+func program() string { return cmp.Or(os.Getenv("SESSION_REDIS_SERVER"), "redis-server") }
+
+// requireProgram ends the test if there is no program to start.
+func requireProgram(t testing.TB) {
+	t.Helper()
+	if !onUnix {
+		t.Skip("redistest: the tests on a real Redis need a Unix system; on Windows, run them in WSL")
+	}
+	_, err := exec.LookPath(program())
+	switch {
+	case err == nil:
+	case os.Getenv("SESSION_REDIS_SERVER") != "":
+		t.Fatalf("redistest: SESSION_REDIS_SERVER must be the absolute path of a program: %v", err)
+	case os.Getenv("CI") != "":
+		t.Fatal("redistest: redis-server is not installed")
+	default:
+		t.Skip("redistest: redis-server is not installed; install it to run this test")
+	}
+}
+
 // freePort returns a port of 127.0.0.1 that was free just now. It is below those that the kernel gives to outgoing
 // connections, one of which could take it before the server does.
 func freePort(t testing.TB) int {
@@ -81,7 +99,7 @@ func freePort(t testing.TB) int {
 
 // run starts the process and waits until it answers, be it that it is loading if that will do, or has ended.
 func (s *Server) run(loading bool) error {
-	s.cmd = exec.Command("redis-server", append([]string{
+	s.cmd = exec.Command(program(), append([]string{
 		"--bind", "127.0.0.1", "--port", strconv.Itoa(s.port), "--unixsocket", s.Socket(),
 		"--dir", s.dir, "--logfile", "log", "--save", "", "--appendonly", "no",
 	}, s.args...)...)
@@ -145,10 +163,10 @@ func (s *Server) Log() string {
 }
 
 // Stop makes the server hang: connections stay open, and nothing is answered.
-func (s *Server) Stop() { s.signal(syscall.SIGSTOP) }
+func (s *Server) Stop() { s.signal(sigStop) }
 
 // Cont ends a Stop.
-func (s *Server) Cont() { s.signal(syscall.SIGCONT) }
+func (s *Server) Cont() { s.signal(sigCont) }
 
 // Kill ends the server without warning, as a crash does, and waits for its end.
 func (s *Server) Kill() {
@@ -208,7 +226,7 @@ func (s *Server) stop() {
 	if s.cmd == nil || s.cmd.Process == nil {
 		return
 	}
-	s.signal(syscall.SIGCONT)
+	s.signal(sigCont)
 	s.signal(syscall.SIGTERM)
 	select {
 	case <-s.exited:
