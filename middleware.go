@@ -4,35 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
-
-	"github.com/sessionkv/session/internal/record"
 )
-
-// A Manager gives the requests of a handler their sessions. It is made by [New], does not change, and serves any number
-// of handlers at once.
-type Manager struct {
-	config Config
-	keeper record.Keeper
-}
-
-// New returns a Manager with a copy of config. It reports all faults of config at once, joined by [errors.Join]. It does not
-// reach for the store.
-func New(config Config) (*Manager, error) {
-	config = config.withDefaults()
-	if err := config.validate(); err != nil {
-		return nil, err
-	}
-	return &Manager{
-		config: config,
-		keeper: record.Keeper{
-			Store:       config.Store,
-			IdleTimeout: config.IdleTimeout,
-			Lifetime:    config.Lifetime,
-			MaxBytes:    config.MaxBytes,
-			Logger:      config.Logger,
-		},
-	}, nil
-}
 
 // Handler returns a handler that calls next with a session in the context of its request, where [Load] finds it. The
 // session is saved before the first byte of the response leaves, and once more when next returns if it was changed

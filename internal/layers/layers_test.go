@@ -28,9 +28,17 @@ const (
 
 // folders are those of the packages that keep the order.
 var folders = []string{
+	".",
 	"driver",
+	"internal/object",
+	"internal/record",
 	"internal/redistest",
+	"internal/sessiontest",
+	"internal/token",
+	"internal/value",
+	"memstore",
 	"redisstore",
+	"storetest",
 }
 
 func TestLayers(t *testing.T) {

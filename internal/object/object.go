@@ -31,21 +31,6 @@ type Object struct {
 	used *atomic.Int32
 }
 
-// A member is one name and its value: `"name":value`, with any white space that stands around the colon. It is offsets
-// and no slices, so that the list of members is short, and nothing in which a garbage collector looks for pointers.
-type member struct {
-	start uint32 // the member begins at this offset of Object.parsed, or, with the bit own, of Object.own
-	name  uint32 // where the name ends, which begins at start+1; 0 if it has to be decoded first
-	end   uint32
-}
-
-// own is the bit of member.start that no offset needs.
-const own = 1 << 31
-
-func (m *member) from() uint32 { return m.start &^ own }
-
-func (m *member) isOwn() bool { return m.start&own != 0 }
-
 // MaxSize is the largest size of an Object, in bytes. Offsets reach several times as far, for an Object refers to what
 // was parsed and to what was set. Parse refuses more, and callers of Set see to it. It is also the longest value of Redis.
 const MaxSize = 512 << 20

@@ -3,7 +3,6 @@ package object
 import (
 	"encoding/binary"
 	"math/bits"
-	"sync"
 	"unicode/utf8"
 )
 
@@ -13,18 +12,6 @@ import (
 // maxDepth is how many arrays and objects may be open at once, the outermost object included. encoding/json has the same
 // limit.
 const maxDepth = 10000
-
-// memberPool keeps the lists that Parse needs until it knows the number of members. A member holds no pointer, so the pool
-// keeps nobody's data alive.
-var memberPool = sync.Pool{New: func() any { return new([]member) }}
-
-// freeMembers returns members to the pool, unless one huge object has made it too large to keep.
-func freeMembers(members *[]member) {
-	if cap(*members) <= 1<<16 {
-		*members = (*members)[:0]
-		memberPool.Put(members)
-	}
-}
 
 // at returns b[i], or 0 where b has ended. No byte 0 is valid outside of a string.
 func at(b []byte, i int) byte {
