@@ -9,22 +9,26 @@ import (
 type call struct {
 	commands []Command
 	size     int // about what it takes of maxBatch
+
+	// For a call that waits with others: by when, and what tells its caller that it is done. For any other: memory for a
+	// batch of itself.
 	deadline time.Time
-	alone    [1]*call
 	done     chan struct{}
+	single   [1]*call
 
 	first bool          // no other call of its kind was under way when it got its lane
 	trip  time.Duration // if so, the time from its flush to its replies
 
+	// The outcome.
 	sent    bool
 	replies []any  // nil until the server has answered
-	room    [2]any // for replies: few calls have more commands
-	lost    error
+	memory  [2]any // for replies: few calls have more commands
+	lost    error  // why it is unknown what came of the first time it was sent
 	err     error
 }
 
-// settle tells the caller that the outcome is there. From then on the call is the caller's again.
-func (c *call) settle() {
+// wake tells the caller that the outcome is there. From then on the call is the caller's again.
+func (c *call) wake() {
 	if c.done != nil {
 		c.done <- struct{}{}
 	}
@@ -32,11 +36,11 @@ func (c *call) settle() {
 
 // byItself returns the batch of c alone.
 func (c *call) byItself() batch {
-	c.alone[0] = c
-	return c.alone[:]
+	c.single[0] = c
+	return c.single[:]
 }
 
-// A batch is the calls that go out in one flush. Those that are settled are nil.
+// A batch is the calls that go out in one flush. Those that are done are nil.
 type batch []*call
 
 // A waiter is what a caller in the queue waits with.

@@ -13,9 +13,9 @@ type change struct {
 	ttl        int64
 }
 
-// settle is the result of a Save that did not find was. current is what is stored instead, err why there is no such
-// value, and lost the failure of a first attempt. If current is c's own value, that attempt had stored it.
-func (c change) settle(current []byte, lost, err error) ([]byte, error) {
+// outcome is that of a Save that did not find was. current is what is there instead, err why there is no such value, and
+// lost why it is unknown what came of a first attempt. If current is the value of c, that attempt has put it there.
+func (c change) outcome(current []byte, lost, err error) ([]byte, error) {
 	switch {
 	case err != nil:
 		return nil, err
@@ -27,11 +27,11 @@ func (c change) settle(current []byte, lost, err error) ([]byte, error) {
 	return current, driver.ErrConflict
 }
 
-// The answer to a replace is the value that is stored instead, nil if none is, or one of these.
+// The answer to a replace is the value that is there instead, nil if none is, or one of these.
 const (
-	stored  = int64(1)
-	foreign = int64(2)
-	evicted = int64(3)
+	replaced = int64(1) // the new value is in its place
+	foreign  = int64(2) // the key holds another type
+	evicted  = int64(3) // the staged value has gone
 )
 
 // revHead is how a value with a revision begins.

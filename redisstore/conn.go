@@ -7,19 +7,19 @@ import (
 )
 
 // A task is what needs a connection, and perhaps a second one.
-type task interface{ on(link) error }
+type task interface{ runOn(lease) error }
 
-// A link is a connection, the time by which it must have answered, and why the one before it was given up, if what that
-// has done is unknown.
-type link struct {
+// A lease is a connection for one task, and the time by which it must have answered. lost is why the connection before it
+// was given up, if it is unknown what came of the task there.
+type lease struct {
 	conn     redis.Conn
 	deadline time.Time
 	lost     error
 }
 
-// on sends the commands of the calls that are not settled, in one flush, and settles each when its replies are there. It
-// returns a failure of the connection, or READONLY if that was the reply to a call, which is then left as it was.
-func (calls batch) on(l link) error {
+// runOn sends the commands of the calls that are not done, in one flush, and wakes each caller when its replies are
+// there. It returns a failure of the connection, or READONLY if that was the reply to a call, which is then not done.
+func (calls batch) runOn(l lease) error {
 	for _, c := range calls {
 		if c == nil {
 			continue
@@ -41,7 +41,7 @@ func (calls batch) on(l link) error {
 		if c == nil {
 			continue
 		}
-		replies, err := l.receive(c.room[:0], len(c.commands))
+		replies, err := l.receive(c.memory[:0], len(c.commands))
 		switch {
 		case refusedWith(err, "READONLY"):
 			readOnly = err
@@ -53,20 +53,20 @@ func (calls batch) on(l link) error {
 			if c.first {
 				c.trip = time.Since(flushed)
 			}
-			c.settle()
+			c.wake()
 		}
 	}
 	return readOnly
 }
 
-// do is on for commands that belong to no call.
-func (l link) do(commands ...Command) ([]any, error) {
+// do is runOn for commands that belong to no call.
+func (l lease) do(commands ...Command) ([]any, error) {
 	c := call{commands: commands}
-	err := batch{&c}.on(l)
+	err := batch{&c}.runOn(l)
 	return c.replies, err
 }
 
-func (l link) send(commands []Command) error {
+func (l lease) send(commands []Command) error {
 	for _, c := range commands {
 		if err := l.conn.Send(c.Name, c.Args...); err != nil {
 			return err
@@ -76,7 +76,7 @@ func (l link) send(commands []Command) error {
 }
 
 // receive appends the next n replies, and returns the last READONLY among them as an error.
-func (l link) receive(replies []any, n int) (_ []any, readOnly error) {
+func (l lease) receive(replies []any, n int) (_ []any, readOnly error) {
 	for range n {
 		left := time.Until(l.deadline)
 		if left <= 0 {

@@ -39,7 +39,7 @@ func (l *line) run(_ context.Context, calls batch) {
 	<-l.release
 	for _, c := range calls {
 		c.replies = []any{l.reply}
-		c.settle()
+		c.wake()
 	}
 }
 
@@ -79,62 +79,62 @@ func (g *group) waiting() int {
 }
 
 func TestCallsThatFindNoLaneGoOutTogetherInOrder(t *testing.T) {
-	own := newLine()
-	l := own.lanes(1, 1)
+	line := newLine()
+	l := line.lanes(1, 1)
 	var results sync.WaitGroup
 	for i := range 7 {
 		queue(t, l, &results, time.Minute, fmt.Sprint(i), nil)
 	}
-	own.release <- struct{}{}
-	own.release <- struct{}{}
+	line.release <- struct{}{}
+	line.release <- struct{}{}
 	results.Wait()
-	if got := fmt.Sprint(own.seen()); got != "[[0] [1 2 3 4 5 6]]" {
+	if got := fmt.Sprint(line.seen()); got != "[[0] [1 2 3 4 5 6]]" {
 		t.Errorf("batches %s", got)
 	}
 }
 
 func TestEachFreeLaneTakesACallAtOnce(t *testing.T) {
-	own := newLine()
-	l := own.lanes(3, 3)
+	line := newLine()
+	l := line.lanes(3, 3)
 	var results sync.WaitGroup
 	for i := range 3 {
 		queue(t, l, &results, time.Minute, fmt.Sprint(i), nil)
 	}
 	for range 3 {
-		<-own.arrived // all three run although none was released
+		<-line.arrived // all three run although none was released
 	}
 	for range 3 {
-		own.release <- struct{}{}
+		line.release <- struct{}{}
 	}
 	results.Wait()
 }
 
 func TestLargeCallsGoByThemselves(t *testing.T) {
-	own := newLine()
-	l := own.lanes(1, 1)
+	line := newLine()
+	l := line.lanes(1, 1)
 	var results sync.WaitGroup
 	for i := range 3 {
 		queue(t, l, &results, time.Minute, fmt.Sprint(i), make([]byte, maxBatch))
 	}
 	for range 3 {
-		own.release <- struct{}{}
+		line.release <- struct{}{}
 	}
 	results.Wait()
-	if got := fmt.Sprint(own.seen()); got != "[[0] [1] [2]]" {
+	if got := fmt.Sprint(line.seen()); got != "[[0] [1] [2]]" {
 		t.Errorf("batches %s", got)
 	}
 }
 
 func TestLargeRepliesMakeSmallBatches(t *testing.T) {
-	own := newLine()
-	own.reply = bytes.Repeat([]byte("x"), 4*maxBatch)
-	l := own.lanes(1, 1)
+	line := newLine()
+	line.reply = bytes.Repeat([]byte("x"), 4*maxBatch)
+	l := line.lanes(1, 1)
 	var results sync.WaitGroup
 	for i := range 12 {
 		queue(t, l, &results, time.Minute, fmt.Sprint(i), nil)
 	}
 	for range 2 { // the first, and those that waited
-		own.release <- struct{}{}
+		line.release <- struct{}{}
 	}
 	results.Wait()
 	for l.waiting() > 0 { // the caller goes on before its lane is free
@@ -144,18 +144,18 @@ func TestLargeRepliesMakeSmallBatches(t *testing.T) {
 	queue(t, l, &results, time.Minute, "b", nil)
 	queue(t, l, &results, time.Minute, "c", nil)
 	for range 3 {
-		own.release <- struct{}{}
+		line.release <- struct{}{}
 	}
 	results.Wait()
-	if seen := own.seen(); fmt.Sprint(seen[len(seen)-3:]) != "[[a] [b] [c]]" {
+	if seen := line.seen(); fmt.Sprint(seen[len(seen)-3:]) != "[[a] [b] [c]]" {
 		t.Errorf("batches %v", seen)
 	}
 }
 
 // A caller whose time is up leaves, and what it wanted is not sent if it was still waiting. Its neighbours stay.
 func TestDeadlineOfOneCallIsNotThatOfItsNeighbours(t *testing.T) {
-	own := newLine()
-	l := own.lanes(1, 1)
+	line := newLine()
+	l := line.lanes(1, 1)
 	var results sync.WaitGroup
 	queue(t, l, &results, time.Minute, "first", nil)
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
@@ -164,10 +164,10 @@ func TestDeadlineOfOneCallIsNotThatOfItsNeighbours(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	queue(t, l, &results, time.Minute, "patient", nil)
-	own.release <- struct{}{}
-	own.release <- struct{}{}
+	line.release <- struct{}{}
+	line.release <- struct{}{}
 	results.Wait()
-	if got := fmt.Sprint(own.seen()); got != "[[first] [patient]]" {
+	if got := fmt.Sprint(line.seen()); got != "[[first] [patient]]" {
 		t.Errorf("batches %s", got)
 	}
 }
@@ -182,22 +182,22 @@ func TestEachKindHasHalfOfMaxActive(t *testing.T) {
 }
 
 func TestNeitherKindWaitsForTheOther(t *testing.T) {
-	own := newLine()
-	l := own.lanes(1, 2)
+	line := newLine()
+	l := line.lanes(1, 2)
 	var results sync.WaitGroup
 	queue(t, l, &results, time.Minute, "small", nil)
-	<-own.arrived
+	<-line.arrived
 	queue(t, l, &results, time.Minute, "waiting", nil)
 	for _, key := range []string{"large", "another"} {
 		queue(t, l, &results, time.Minute, key, make([]byte, large))
-		<-own.arrived
+		<-line.arrived
 	}
-	own.release <- struct{}{} // one of the three
-	if got := fmt.Sprint(own.seen()[:3]); got != "[[small] [large] [another]]" {
+	line.release <- struct{}{} // one of the three
+	if got := fmt.Sprint(line.seen()[:3]); got != "[[small] [large] [another]]" {
 		t.Errorf("batches %s", got)
 	}
 	for range 3 {
-		own.release <- struct{}{}
+		line.release <- struct{}{}
 	}
 	results.Wait()
 }
@@ -255,36 +255,36 @@ func TestSmallCallsHaveMoreLanesWhereRedisIsFar(t *testing.T) {
 
 // A lane that is one too many ends with its batch, and what waits goes on others.
 func TestLanesThatAreTooManyEnd(t *testing.T) {
-	own := newLine()
-	l := own.lanes(2, 1)
+	line := newLine()
+	l := line.lanes(2, 1)
 	var results sync.WaitGroup
 	for _, key := range []string{"a", "b", "c"} {
 		queue(t, l, &results, time.Minute, key, nil)
 	}
-	<-own.arrived
-	<-own.arrived
+	<-line.arrived
+	<-line.arrived
 	l.small.resize(1)
-	own.release <- struct{}{}
+	line.release <- struct{}{}
 	for l.waiting() > 2 { // one lane, one that waits
 		time.Sleep(time.Microsecond)
 	}
 	queue(t, l, &results, time.Minute, "d", nil)
-	own.release <- struct{}{}
-	<-own.arrived
-	if got := fmt.Sprint(own.seen()[2]); got != "[c d]" {
+	line.release <- struct{}{}
+	<-line.arrived
+	if got := fmt.Sprint(line.seen()[2]); got != "[c d]" {
 		t.Errorf("the third batch is %s", got)
 	}
-	own.release <- struct{}{}
+	line.release <- struct{}{}
 	results.Wait()
 }
 
 // A lane that is free when a call joins those that wait takes them at once, also if all others are in use.
 func TestFreeLaneTakesWhatWaits(t *testing.T) {
-	own := newLine()
-	l := own.lanes(1, 1)
+	line := newLine()
+	l := line.lanes(1, 1)
 	var results sync.WaitGroup
 	queue(t, l, &results, time.Minute, "first", nil)
-	<-own.arrived
+	<-line.arrived
 	queue(t, l, &results, time.Minute, "waiting", nil)
 	l.small.mu.Lock()
 	l.small.limit = 2
@@ -294,12 +294,12 @@ func TestFreeLaneTakesWhatWaits(t *testing.T) {
 		defer cancel()
 		_, _, _ = l.do(ctx, []Command{cmd("SET", "joins", nil)})
 	})
-	<-own.arrived
-	if got := fmt.Sprint(own.seen()); got != "[[first] [waiting joins]]" {
+	<-line.arrived
+	if got := fmt.Sprint(line.seen()); got != "[[first] [waiting joins]]" {
 		t.Errorf("batches %s", got)
 	}
-	own.release <- struct{}{}
-	own.release <- struct{}{}
+	line.release <- struct{}{}
+	line.release <- struct{}{}
 	results.Wait()
 }
 
@@ -365,7 +365,7 @@ func TestBrokenConnectionRepeatsJustTheCallsThatHadNoReply(t *testing.T) {
 	batch, calls := batchOf("a", "b", "c", "d")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	p.run(ctx, batch)
+	p.runBatch(ctx, batch)
 	for i, c := range calls {
 		key := string(rune('a' + i))
 		if c.err != nil || len(c.replies) != 1 || string(c.replies[0].([]byte)) != "reply to "+key {
@@ -391,7 +391,7 @@ func (c *pausingConn) ReceiveWithTimeout(timeout time.Duration) (any, error) {
 	return c.scriptedConn.ReceiveWithTimeout(timeout)
 }
 
-func TestCallIsSettledBeforeItsNeighboursHaveTheirReplies(t *testing.T) {
+func TestCallerGoesOnBeforeItsNeighboursHaveTheirReplies(t *testing.T) {
 	conn := &pausingConn{scriptedConn{replies: 100}, make(chan struct{}, 2)}
 	p := poolOf(conn)
 	batch, calls := batchOf("a", "b")
@@ -401,7 +401,7 @@ func TestCallIsSettledBeforeItsNeighboursHaveTheirReplies(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	var running sync.WaitGroup
-	running.Go(func() { p.run(ctx, batch) })
+	running.Go(func() { p.runBatch(ctx, batch) })
 	for _, c := range calls {
 		conn.next <- struct{}{}
 		<-c.done
@@ -417,7 +417,7 @@ func TestConnectionThatBreaksTwiceFailsJustTheCallsThatHadNoReply(t *testing.T) 
 	batch, calls := batchOf("a", "b", "c")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	p.run(ctx, batch)
+	p.runBatch(ctx, batch)
 	for i, c := range calls {
 		if failed := i == 2; (c.err != nil) != failed {
 			t.Errorf("call %d: %v", i, c.err)
@@ -431,7 +431,7 @@ func TestReadOnlyRepeatsJustTheCallsItAnswered(t *testing.T) {
 	batch, calls := batchOf("a", "b", "c")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	p.run(ctx, batch)
+	p.runBatch(ctx, batch)
 	for i, c := range calls {
 		if c.err != nil || c.lost != nil || len(c.replies) != 1 {
 			t.Errorf("call %d: %q, %v, %v", i, c.replies, c.lost, c.err)
@@ -446,7 +446,7 @@ func TestDialThatFailsFailsTheWholeBatch(t *testing.T) {
 	batch, calls := batchOf("a", "b")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	poolOf().run(ctx, batch)
+	poolOf().runBatch(ctx, batch)
 	for i, c := range calls {
 		if c.err == nil {
 			t.Errorf("call %d: %q", i, c.replies)

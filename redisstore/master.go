@@ -60,25 +60,22 @@ func (m *master) learn(addr string) {
 
 // dial connects to the master. It goes where the sentinels said last, which needs no sentinel, and asks them only if
 // nothing is known yet or that is not the master.
-func (m *master) dial(ctx context.Context) (redis.Conn, error) {
+func (m *master) dial(ctx context.Context) (conn redis.Conn, failure error) {
 	known, switches := m.current()
-	var failure error
 	if known != "" {
-		conn, err := m.connect(ctx, known, switches)
-		if err == nil {
+		if conn, failure = m.connect(ctx, known, switches); failure == nil {
 			return conn, nil
 		}
-		failure = err
 	}
 	addr, err := m.ask(ctx)
-	if err == nil && addr == known || err != nil && failure != nil {
-		return nil, failure
+	if failure != nil && (err != nil || addr == known) {
+		return nil, failure // the sentinels know nothing better
 	}
 	if err != nil {
 		return nil, err
 	}
 	m.learn(addr)
-	addr, switches = m.current() // a watcher may know better by now
+	addr, switches = m.current() // who follows the sentinels may know better by now
 	return m.connect(ctx, addr, switches)
 }
 

@@ -62,10 +62,10 @@ func OpenSentinel(config Sentinel) (*Store, error) {
 		MaxIdle:      64,
 		IdleTimeout:  4 * time.Minute,
 	}, config.Options)
-	own := store.client.(*pool)
-	store.client = following{own, m}
+	shared := store.client.(*pool)
+	store.client = following{shared, m}
 	if config.Replicas > 0 {
-		store.client = waiting{store.client, own, config.Replicas, config.ReplicaTimeout}
+		store.client = waiting{store.client, shared, config.Replicas, config.ReplicaTimeout}
 	}
 	for _, addr := range config.Addrs {
 		m.watchers.Go(func() { m.follow(ctx, addr) })

@@ -18,12 +18,12 @@ type pool struct {
 }
 
 func newPool(p *redis.Pool) *pool {
-	own := &pool{redis: p}
-	own.lanes = newLanes(p.MaxActive, own.run)
+	shared := &pool{redis: p}
+	shared.lanes = newLanes(p.MaxActive, shared.runBatch)
 	if p.MaxActive > 0 {
-		own.slots = make(chan struct{}, p.MaxActive)
+		shared.slots = make(chan struct{}, p.MaxActive)
 	}
-	return own
+	return shared
 }
 
 // enter waits until one more connection may be in use. redigo's pool does so too if its Wait is set, and fails otherwise.
@@ -64,33 +64,33 @@ func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, defaultTimeout)
 }
 
-// run sends the calls in one flush on one connection, and gives each its outcome.
-func (p *pool) run(ctx context.Context, calls batch) {
-	_, err := attempt(ctx, p, calls)
+// runBatch sends the calls in one flush on one connection, and gives each its outcome.
+func (p *pool) runBatch(ctx context.Context, calls batch) {
+	_, err := run(ctx, p, calls)
 	for _, c := range calls {
 		if c != nil {
 			c.err = err
-			c.settle()
+			c.wake()
 		}
 	}
 }
 
-// watch runs a task that needs a connection for itself, as attempt does.
-func (p *pool) watch(ctx context.Context, t task) (lost, err error) {
+// runAlone runs a task that shares its connection with nothing.
+func (p *pool) runAlone(ctx context.Context, t task) (lost, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
-	return attempt(ctx, p, t)
+	return run(ctx, p, t)
 }
 
-// attempt runs t on a connection of the pool. If that connection turns out to be broken, or to lead to what has become
-// a replica, t runs once more, on a connection dialled for it: the pool may hold more of the same. lost is then the
-// failure of the first run if it is unknown what Redis did of it.
+// run runs t on a connection of the pool. If that connection turns out to be broken, or to lead to what has become a
+// replica, t runs once more, on a connection dialled for it: the pool may hold more of the same. lost is then the failure
+// of the first time, if it is unknown what Redis did of it.
 //
 // It is generic so that a batch becomes a task without an allocation.
-func attempt[T task](ctx context.Context, p *pool, t T) (lost, err error) {
+func run[T task](ctx context.Context, p *pool, t T) (lost, err error) {
 	if err := p.enter(ctx); err != nil {
 		return nil, err
 	}
@@ -100,7 +100,7 @@ func attempt[T task](ctx context.Context, p *pool, t T) (lost, err error) {
 	if err != nil {
 		return nil, known(err)
 	}
-	err = t.on(link{conn, deadline, nil})
+	err = t.runOn(lease{conn, deadline, nil})
 	again, lost := verdict(conn, err)
 	conn.Close()
 	p.distrust(err)
@@ -111,13 +111,13 @@ func attempt[T task](ctx context.Context, p *pool, t T) (lost, err error) {
 		return lost, known(err)
 	}
 	defer conn.Close()
-	err = t.on(link{conn, deadline, lost})
+	err = t.runOn(lease{conn, deadline, lost})
 	p.distrust(err)
 	return lost, err
 }
 
-// verdict says whether what failed with err may run again, on another connection than conn, and why it is unknown whether
-// it was done.
+// verdict says whether what ended with err on conn is to run again, on another connection, and if so, why it is unknown
+// whether Redis has done it. A timeout is no reason to run again: the time is used up.
 func verdict(conn redis.Conn, err error) (again bool, lost error) {
 	switch {
 	case refusedWith(err, "READONLY"):

@@ -28,7 +28,7 @@ func (w waiting) Do(ctx context.Context, key string, commands ...Command) (repli
 	defer cancel()
 	patience := remaining(ctx, w.timeout)
 	c := &call{commands: append(slices.Clip(commands), cmd("WAIT", w.replicas, milliseconds(patience)))}
-	w.pool.run(ctx, c.byItself())
+	w.pool.runBatch(ctx, c.byItself())
 	replies, lost, err = c.replies, c.lost, c.err
 	if err != nil {
 		return nil, lost, err

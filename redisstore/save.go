@@ -30,7 +30,7 @@ func (s *Store) create(ctx context.Context, c change) ([]byte, error) {
 	if err == driver.ErrNotFound && lost != nil {
 		return nil, lost
 	}
-	return c.settle(current, lost, err)
+	return c.outcome(current, lost, err)
 }
 
 // current is what is stored. GETEX and not GET: a replica refuses it instead of answering with what is out of date.
@@ -41,18 +41,18 @@ func (s *Store) current(ctx context.Context, key string) ([]byte, error) {
 
 // replace stores a value in the place of another.
 func (s *Store) replace(ctx context.Context, c change) ([]byte, error) {
-	put := s.stage
+	replace := s.replaceByScript
 	if s.watcher != nil {
-		put = s.swap
+		replace = s.replaceByWatch
 	}
-	answer, lost, err := put(ctx, c)
+	answer, lost, err := replace(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	switch answer {
 	case nil:
 		return nil, driver.ErrNotFound
-	case stored:
+	case replaced:
 		return nil, nil
 	case foreign:
 		return nil, errWrongType
@@ -60,5 +60,5 @@ func (s *Store) replace(ctx context.Context, c change) ([]byte, error) {
 		return nil, errEvicted
 	}
 	current, err := redis.Bytes(answer, nil)
-	return c.settle(current, lost, err)
+	return c.outcome(current, lost, err)
 }

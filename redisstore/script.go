@@ -11,34 +11,39 @@ import (
 // stagedTTL is how long, in milliseconds, a staged value lives if the script that would use it never comes.
 const stagedTTL = 10_000
 
-// replaceScript puts the staged KEYS[2] in the place of KEYS[1] if that has the length ARGV[1] and the head ARGV[2] of
-// what was loaded, or only sets its time to live, ARGV[5], if it already has those of the new value, ARGV[3] and
-// ARGV[4]: then a reply was lost. The values stay out of Lua, whose cost grows with them, except on a conflict.
-//
-// STRLEN fails, and size is no number, if KEYS[1] is of another type. It is 0 if KEYS[1] does not exist.
+// replaceScript puts the staged value into the place of a session's, if that has the length and the head of what was
+// loaded. Values stay out of Lua, whose cost grows with them, except on a conflict.
 //
 // The script runs on every server and on miniredis: no shebang, no cjson, no answer that depends on an error's text.
 const replaceScript = `
-local size = redis.pcall('STRLEN', KEYS[1])
-local function holds(length, head)
-	return size == tonumber(length) and redis.call('GETRANGE', KEYS[1], 0, #head - 1) == head
-		and (size > 0 or redis.call('TYPE', KEYS[1]).ok == 'string')
+local session, staged = KEYS[1], KEYS[2]
+local wasLength, wasHead, newLength, newHead, ttl = unpack(ARGV)
+
+-- 0 if there is no key, no number if it has another type
+local length = redis.pcall('STRLEN', session)
+local function holds(wanted, head)
+	return length == tonumber(wanted) and redis.call('GETRANGE', session, 0, #head - 1) == head
+		and (length > 0 or redis.call('TYPE', session).ok == 'string')
 end
-if holds(ARGV[1], ARGV[2]) then
-	local renamed = redis.pcall('RENAME', KEYS[2], KEYS[1])
-	if renamed.err then return redis.call('TYPE', KEYS[2]).ok == 'none' and 3 or renamed end
+
+if holds(wasLength, wasHead) then
+	local renamed = redis.pcall('RENAME', staged, session)
+	-- evicted, or not allowed
+	if renamed.err then return redis.call('TYPE', staged).ok == 'none' and 3 or renamed end
 else
-	redis.call('UNLINK', KEYS[2])
-	if type(size) ~= 'number' then return redis.call('TYPE', KEYS[1]).ok == 'string' and size or 2 end
-	if not holds(ARGV[3], ARGV[4]) then return redis.call('GET', KEYS[1]) end
+	redis.call('UNLINK', staged)
+	-- another type, nothing, or an empty value, which is 0 in Lua and so true
+	if type(length) ~= 'number' then return redis.call('TYPE', session).ok == 'string' and length or 2 end
+	-- a value that is not the new one; if it is, a reply was lost
+	if not holds(newLength, newHead) then return redis.call('GET', session) end
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[5])
+redis.call('PEXPIRE', session, ttl)
 return 1`
 
 var replaceHash = fmt.Sprintf("%x", sha1.Sum([]byte(replaceScript)))
 
-// stage puts the new value aside and runs replaceScript, both in one flush, and returns the script's answer.
-func (s *Store) stage(ctx context.Context, c change) (answer any, lost, err error) {
+// replaceByScript puts the new value aside and runs replaceScript, both in one flush, and returns the script's answer.
+func (s *Store) replaceByScript(ctx context.Context, c change) (answer any, lost, err error) {
 	wasHead, _ := head(c.was)
 	newHead, rev := head(c.value)
 	if rev == nil {
@@ -51,8 +56,8 @@ func (s *Store) stage(ctx context.Context, c change) (answer any, lost, err erro
 	if err != nil {
 		return nil, nil, err
 	}
-	if replies[1] == stored {
-		return stored, nil, nil // even if the SET was refused: an attempt whose reply was lost had stored it
+	if replies[1] == replaced {
+		return replaced, nil, nil // even if the SET was refused: an attempt whose reply was lost has put the value there
 	}
 	if err = firstRefusal(replies); !refusedWith(err, "NOSCRIPT") {
 		return replies[1], lost, err

@@ -5,27 +5,27 @@ import (
 	"context"
 )
 
-// swap is stage without a script, in two round trips.
-func (s *Store) swap(ctx context.Context, c change) (answer any, lost, err error) {
-	w := &swap{change: c}
-	lost, err = s.watcher.watch(ctx, w)
+// replaceByWatch is replaceByScript without a script, in two round trips.
+func (s *Store) replaceByWatch(ctx context.Context, c change) (answer any, lost, err error) {
+	w := &watched{change: c}
+	lost, err = s.watcher.runAlone(ctx, w)
 	return w.answer, lost, err
 }
 
-// A swap is the task of a save with WATCH.
-type swap struct {
+// A watched change is the task of a save with WATCH.
+type watched struct {
 	change
 	answer any
 }
 
-func (w *swap) on(l link) (err error) {
-	w.answer, err = l.swap(w.change)
+func (w *watched) runOn(l lease) (err error) {
+	w.answer, err = l.replace(w.change)
 	return err
 }
 
-// swap stores c.value if what is stored is c.was. MULTI stands in the first flush: if it is refused, the SET is not sent,
-// which would then be unconditional.
-func (l link) swap(c change) (answer any, err error) {
+// replace stores c.value if what is there is c.was. MULTI stands in the first flush: if it is refused, the SET is not
+// sent, which would then be unconditional.
+func (l lease) replace(c change) (answer any, err error) {
 	wasHead, _ := head(c.was)
 	replies, err := l.do(cmd("WATCH", c.key), cmd("STRLEN", c.key), cmd("GETRANGE", c.key, 0, len(wasHead)-1), cmd("MULTI"))
 	if err != nil {
@@ -51,14 +51,14 @@ func (l link) swap(c change) (answer any, err error) {
 		return nil, err
 	}
 	if len(results) == 1 && results[0] == "OK" {
-		return stored, nil
+		return replaced, nil
 	}
 	return l.current(c.key)
 }
 
-// current answers with what is stored, after the commands that must come first. A replica refuses it, as it does GETEX,
-// so that swap starts again elsewhere.
-func (l link) current(key string, first ...Command) (answer any, err error) {
+// current answers with what is there, after the commands that must come first. A replica refuses it, as it does GETEX, so
+// that replace starts again elsewhere.
+func (l lease) current(key string, first ...Command) (answer any, err error) {
 	replies, err := l.do(append(first, cmd("GETEX", key))...)
 	if err != nil {
 		return nil, err
