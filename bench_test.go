@@ -9,7 +9,7 @@ import (
 
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/internal/redistest"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 	"github.com/sessionkv/session/redisstore"
 )
 
@@ -32,7 +32,7 @@ func sessionOf(n, size int) []byte {
 }
 
 func tokenRequest() *http.Request {
-	token, _ := sessiontest.LiveToken()
+	token, _ := testkit.LiveToken()
 	r := httptest.NewRequest("GET", "/", nil)
 	r.AddCookie(&http.Cookie{Name: "__Host-session", Value: token})
 	return r
@@ -78,7 +78,7 @@ func BenchmarkRequest(b *testing.B) {
 		n    int
 	}{{"200B", 4}, {"4kB", 40}, {"64kB", 250}, {"1MB", 1000}} {
 		bytes := map[string]int{"200B": 200, "4kB": 4 << 10, "64kB": 64 << 10, "1MB": 1<<20 - 4096}[size.name]
-		manager := sessiontest.NewManager(b, session.Config{Store: sessiontest.ConstStore{Value: sessionOf(size.n, bytes)}})
+		manager := testkit.NewManager(b, session.Config{Store: testkit.ConstStore{Value: sessionOf(size.n, bytes)}})
 		for _, name := range []string{"untouched", "read", "write", "update", "renew"} {
 			if name == "untouched" && size.name != "4kB" {
 				continue
@@ -110,7 +110,7 @@ func allocations(handler http.Handler) float64 {
 }
 
 func TestAllocationsOfAnUntouchedRoute(t *testing.T) {
-	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.ConstStore{}})
+	manager := testkit.NewManager(t, session.Config{Store: testkit.ConstStore{}})
 	if n := allocations(manager.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))); n > 3 {
 		t.Errorf("%.0f allocations, at most 3 are allowed", n)
 	}
@@ -119,7 +119,7 @@ func TestAllocationsOfAnUntouchedRoute(t *testing.T) {
 // A request that loads its session from Redis and reads one value makes at most 12 allocations, however many keys the
 // session has.
 func TestAllocationsOfAReadOnlyRequest(t *testing.T) {
-	if sessiontest.RaceEnabled {
+	if testkit.RaceEnabled {
 		t.Skip("the race detector allocates")
 	}
 	server := redistest.Start(t)
@@ -128,8 +128,8 @@ func TestAllocationsOfAReadOnlyRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	manager := sessiontest.NewManager(t, session.Config{Store: store})
-	_, id := sessiontest.LiveToken()
+	manager := testkit.NewManager(t, session.Config{Store: store})
+	_, id := testkit.LiveToken()
 	var counts []float64
 	for _, n := range []int{1, 40, 1000} {
 		server.Do(t, "SET", "session:"+id, sessionOf(n, 4096))
@@ -154,11 +154,11 @@ func TestAllocationsOfAReadOnlyRequest(t *testing.T) {
 // A save makes at most 15 allocations, without those of the store and however large the session is: the value is encoded
 // into memory that an earlier save has used.
 func TestAllocationsOfASave(t *testing.T) {
-	if sessiontest.RaceEnabled {
+	if testkit.RaceEnabled {
 		t.Skip("the race detector makes sync.Pool forget at random")
 	}
 	for _, n := range []int{1, 40, 1000} {
-		manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.ConstStore{Value: sessionOf(n, 100*n)}})
+		manager := testkit.NewManager(t, session.Config{Store: testkit.ConstStore{Value: sessionOf(n, 100*n)}})
 		handler := manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if err := works["update"](w, r); err != nil {
 				t.Error(err)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/driver"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // together runs n requests of one session at once, each of which has loaded the session before any of them saves, and
@@ -22,7 +22,7 @@ func together(t *testing.T, n int, managers []*session.Manager, cookies []*http.
 	loaded.Add(n)
 	for i := range n {
 		done.Go(func() {
-			response := sessiontest.Request(t, managers[i%len(managers)], cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			response := testkit.Request(t, managers[i%len(managers)], cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				loaded.Done()
 				loaded.Wait()
 				if err := handler(i, s); err != nil {
@@ -38,18 +38,18 @@ func together(t *testing.T, n int, managers []*session.Manager, cookies []*http.
 }
 
 // twoNodes returns two managers, each with a store of its own, on one Redis.
-func twoNodes(t *testing.T, b sessiontest.Backend, address string, config session.Config) []*session.Manager {
+func twoNodes(t *testing.T, b testkit.Backend, address string, config session.Config) []*session.Manager {
 	t.Helper()
 	var managers []*session.Manager
-	for _, store := range []driver.Store{b.Store, sessiontest.NewBackend(t, address).Store} {
+	for _, store := range []driver.Store{b.Store, testkit.NewBackend(t, address).Store} {
 		config.Store = store
-		managers = append(managers, sessiontest.NewManager(t, config))
+		managers = append(managers, testkit.NewManager(t, config))
 	}
 	return managers
 }
 
-func onTwoNodes(t *testing.T, config session.Config, test func(t *testing.T, b sessiontest.Backend, managers []*session.Manager)) {
-	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
+func onTwoNodes(t *testing.T, config session.Config, test func(t *testing.T, b testkit.Backend, managers []*session.Manager)) {
+	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
 		for _, nodes := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%d nodes", nodes), func(t *testing.T) {
 				test(t, b, twoNodes(t, b, b.Address, config)[:nodes])
@@ -59,10 +59,10 @@ func onTwoNodes(t *testing.T, config session.Config, test func(t *testing.T, b s
 }
 
 func TestSimultaneousRequestsLoseNoKey(t *testing.T) {
-	onTwoNodes(t, session.Config{}, func(t *testing.T, b sessiontest.Backend, managers []*session.Manager) {
-		cookies, _ := sessiontest.Begin(t, managers[0], map[string]any{"first": 1})
+	onTwoNodes(t, session.Config{}, func(t *testing.T, b testkit.Backend, managers []*session.Manager) {
+		cookies, _ := testkit.Begin(t, managers[0], map[string]any{"first": 1})
 		together(t, 50, managers, cookies, func(i int, s *session.Session) error { return s.Set(fmt.Sprint("key", i), i) })
-		sessiontest.Request(t, managers[0], cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		testkit.Request(t, managers[0], cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if n := len(s.Keys()); n != 51 {
 				t.Errorf("%d keys: %q", n, s.Keys())
 			}
@@ -76,12 +76,12 @@ func TestSimultaneousRequestsLoseNoKey(t *testing.T) {
 }
 
 func TestSimultaneousUpdatesAreExact(t *testing.T) {
-	onTwoNodes(t, session.Config{}, func(t *testing.T, b sessiontest.Backend, managers []*session.Manager) {
-		cookies, _ := sessiontest.Begin(t, managers[0], map[string]any{"first": 1})
+	onTwoNodes(t, session.Config{}, func(t *testing.T, b testkit.Backend, managers []*session.Manager) {
+		cookies, _ := testkit.Begin(t, managers[0], map[string]any{"first": 1})
 		together(t, 50, managers, cookies, func(_ int, s *session.Session) error {
 			return visits.Update(s, func(n int) int { return n + 1 })
 		})
-		if got := sessiontest.Values(t, managers[0], cookies); got != `{"first":1,"visits":50}` {
+		if got := testkit.Values(t, managers[0], cookies); got != `{"first":1,"visits":50}` {
 			t.Errorf("got %s", got)
 		}
 	})
@@ -91,20 +91,20 @@ func TestFourHundredUpdatesOfALargeSessionAllSucceed(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
+	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
 		if strings.Contains(t.Name(), "miniredis") {
 			t.Skip("miniredis makes a new Lua state for every script: too slow for 400 writers")
 		}
 		n := 400
-		if sessiontest.RaceEnabled {
+		if testkit.RaceEnabled {
 			n = 100 // the race detector makes the scan of 64 kB ten times slower
 		}
 		managers := twoNodes(t, b, b.Address, session.Config{StoreTimeout: 10 * time.Second})
-		cookies, _ := sessiontest.Begin(t, managers[0], map[string]any{"ballast": strings.Repeat("x", 64<<10)})
+		cookies, _ := testkit.Begin(t, managers[0], map[string]any{"ballast": strings.Repeat("x", 64<<10)})
 		together(t, n, managers, cookies, func(_ int, s *session.Session) error {
 			return visits.Update(s, func(n int) int { return n + 1 })
 		})
-		sessiontest.Request(t, managers[0], cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		testkit.Request(t, managers[0], cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if got, _ := visits.Get(s); got != n {
 				t.Errorf("%d of %d updates", got, n)
 			}
@@ -113,13 +113,13 @@ func TestFourHundredUpdatesOfALargeSessionAllSucceed(t *testing.T) {
 }
 
 func TestOneKeyWrittenByTwoTheLaterWins(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"a": 0, "b": 0, "c": 0})
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, slow *session.Session) {
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"a": 0, "b": 0, "c": 0})
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, slow *session.Session) {
 		_ = slow.Set("a", "slow")
 		slow.Delete("b")
-		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, fast *session.Session) {
+		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, fast *session.Session) {
 			_ = fast.Set("a", "fast")
 			_ = fast.Set("b", "fast")
 			_ = fast.Set("d", "fast")
@@ -132,41 +132,41 @@ func TestOneKeyWrittenByTwoTheLaterWins(t *testing.T) {
 }
 
 func TestClearWinsOverWhatItSawAndWhatItDidNot(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"a": 0})
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, slow *session.Session) {
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"a": 0})
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, slow *session.Session) {
 		slow.Clear()
 		_ = slow.Set("left", true)
-		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, fast *session.Session) { _ = fast.Set("b", 1) })
+		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, fast *session.Session) { _ = fast.Set("b", 1) })
 	})
-	if got := sessiontest.Values(t, manager, cookies); got != `{"left":true}` {
+	if got := testkit.Values(t, manager, cookies); got != `{"left":true}` {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestReaderNeverOverwritesAWriter(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"a": 0})
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, reader *session.Session) {
-		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, writer *session.Session) { _ = writer.Set("a", 1) })
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"a": 0})
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, reader *session.Session) {
+		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, writer *session.Session) { _ = writer.Set("a", 1) })
 		reader.Keys()
 		_ = reader.Set("a", 0)
 	})
-	if got := sessiontest.Values(t, manager, cookies); got != `{"a":1}` {
+	if got := testkit.Values(t, manager, cookies); got != `{"a":1}` {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestUpdateThatMeetsAnotherTypeFailsTheSave(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
+	b, _ := testkit.MiniRedis(t)
 	var failure error
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, OnError: func(w http.ResponseWriter, _ *http.Request, err error) { failure = err }})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"visits": 1})
-	response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	manager := testkit.NewManager(t, session.Config{Store: b.Store, OnError: func(w http.ResponseWriter, _ *http.Request, err error) { failure = err }})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"visits": 1})
+	response := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		_ = visits.Update(s, func(n int) int { return n + 1 })
-		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) { _ = other.Set("visits", 4929.5) })
+		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) { _ = other.Set("visits", 4929.5) })
 	})
 	if response.StatusCode != 503 || failure == nil {
 		t.Errorf("status %d, error %v", response.StatusCode, failure)
@@ -174,46 +174,46 @@ func TestUpdateThatMeetsAnotherTypeFailsTheSave(t *testing.T) {
 	if failure != nil && strings.Contains(failure.Error(), "4929") {
 		t.Errorf("the error, which is logged, quotes the value: %v", failure)
 	}
-	if got := sessiontest.Values(t, manager, cookies); got != `{"visits":4929.5}` {
+	if got := testkit.Values(t, manager, cookies); got != `{"visits":4929.5}` {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestTooLargeAfterAMerge(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
+	b, _ := testkit.MiniRedis(t)
 	var failure error
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, MaxBytes: 200, OnError: func(w http.ResponseWriter, _ *http.Request, err error) { failure = err }})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"a": 0})
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	manager := testkit.NewManager(t, session.Config{Store: b.Store, MaxBytes: 200, OnError: func(w http.ResponseWriter, _ *http.Request, err error) { failure = err }})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"a": 0})
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		_ = s.Set("b", strings.Repeat("b", 100))
-		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) {
+		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) {
 			_ = other.Set("c", strings.Repeat("c", 100))
 		})
 	})
 	if !errors.Is(failure, session.ErrTooLarge) {
 		t.Errorf("got %v", failure)
 	}
-	if got := sessiontest.Values(t, manager, cookies); got != `{"a":0,"c":"`+strings.Repeat("c", 100)+`"}` {
+	if got := testkit.Values(t, manager, cookies); got != `{"a":0,"c":"`+strings.Repeat("c", 100)+`"}` {
 		t.Errorf("got %s", got)
 	}
 }
 
 // endings are the ways in which a session ends while a slow request holds it.
-var endings = map[string]func(t *testing.T, b sessiontest.Backend, manager *session.Manager, cookies []*http.Cookie, id string){
-	"destroyed": func(t *testing.T, _ sessiontest.Backend, manager *session.Manager, cookies []*http.Cookie, _ string) {
-		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
+var endings = map[string]func(t *testing.T, b testkit.Backend, manager *session.Manager, cookies []*http.Cookie, id string){
+	"destroyed": func(t *testing.T, _ testkit.Backend, manager *session.Manager, cookies []*http.Cookie, _ string) {
+		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
 	},
-	"renewed": func(t *testing.T, _ sessiontest.Backend, manager *session.Manager, cookies []*http.Cookie, _ string) {
-		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	"renewed": func(t *testing.T, _ testkit.Backend, manager *session.Manager, cookies []*http.Cookie, _ string) {
+		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if err := s.Renew(); err != nil {
 				t.Error(err)
 			}
 		})
 	},
-	"deleted in Redis": func(_ *testing.T, b sessiontest.Backend, _ *session.Manager, _ []*http.Cookie, id string) {
+	"deleted in Redis": func(_ *testing.T, b testkit.Backend, _ *session.Manager, _ []*http.Cookie, id string) {
 		b.Do("DEL", "session:"+id)
 	},
-	"expired": func(t *testing.T, b sessiontest.Backend, _ *session.Manager, _ []*http.Cookie, id string) {
+	"expired": func(t *testing.T, b testkit.Backend, _ *session.Manager, _ []*http.Cookie, id string) {
 		b.Do("PEXPIRE", "session:"+id, 1)
 		if b.Mini != nil {
 			b.Mini.FastForward(time.Millisecond)
@@ -227,13 +227,13 @@ var endings = map[string]func(t *testing.T, b sessiontest.Backend, manager *sess
 }
 
 func TestSlowRequestNeverBringsASessionBack(t *testing.T) {
-	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
-		manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
+		manager := testkit.NewManager(t, session.Config{Store: b.Store})
 		for ending, end := range endings {
-			for work, do := range sessiontest.SlowWorks() {
+			for work, do := range testkit.SlowWorks() {
 				t.Run(ending+", it "+work, func(t *testing.T) {
-					cookies, id := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
-					response := sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+					cookies, id := testkit.Begin(t, manager, map[string]any{"user": "alice"})
+					response := testkit.Request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 						end(t, b, manager, cookies, id)
 						do(w, s)
 					})
@@ -253,10 +253,10 @@ func TestSlowRequestNeverBringsASessionBack(t *testing.T) {
 }
 
 func TestEndedSessionSaysSo(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
-	response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"user": "alice"})
+	response := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 		b.Do("DEL", "session:"+id)
 		_ = s.Set("n", 1)
 		for name, err := range map[string]error{
@@ -278,20 +278,20 @@ func TestEndedSessionSaysSo(t *testing.T) {
 			t.Errorf("Set after Destroy: %v", err)
 		}
 	})
-	if got := sessiontest.Values(t, manager, response.Cookies()); got != `{"n":3}` {
+	if got := testkit.Values(t, manager, response.Cookies()); got != `{"n":3}` {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestGoroutinesOfOneHandlerShareTheSession(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, _ *session.Session) {
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, _ *session.Session) {
 		var all sync.WaitGroup
 		for i := range 20 {
 			all.Go(func() {
-				s := sessiontest.Load(t, r)
+				s := testkit.Load(t, r)
 				_ = s.Set(fmt.Sprint("key", i), i)
 				_ = visits.Update(s, func(n int) int { return n + 1 })
 				s.Keys()
@@ -305,7 +305,7 @@ func TestGoroutinesOfOneHandlerShareTheSession(t *testing.T) {
 		}
 		all.Wait()
 	})
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if n, _ := visits.Get(s); n != 20 || len(s.Keys()) != 22 {
 			t.Errorf("visits %d, keys %q", n, s.Keys())
 		}

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 func TestConfigFaultsAreReportedAllAtOnce(t *testing.T) {
@@ -26,7 +26,7 @@ func TestConfigFaultsAreReportedAllAtOnce(t *testing.T) {
 }
 
 func TestMaxBytesIsWhatRedisTakes(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
+	b, _ := testkit.MiniRedis(t)
 	for size, valid := range map[int]bool{63: false, 64: true, 512 << 20: true, 512<<20 + 1: false} {
 		_, err := session.New(session.Config{Store: b.Store, MaxBytes: size})
 		if (err == nil) != valid {

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 func TestSetCookieLine(t *testing.T) {
@@ -29,9 +29,9 @@ func TestSetCookieLine(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			b, _ := sessiontest.MiniRedis(t)
-			manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Lifetime: time.Hour, Cookie: test.cookie})
-			response := sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 1) })
+			b, _ := testkit.MiniRedis(t)
+			manager := testkit.NewManager(t, session.Config{Store: b.Store, Lifetime: time.Hour, Cookie: test.cookie})
+			response := testkit.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 1) })
 			if len(response.Cookies()) != 1 {
 				t.Fatalf("cookies %q", response.Header["Set-Cookie"])
 			}
@@ -47,7 +47,7 @@ func TestSetCookieLine(t *testing.T) {
 }
 
 func TestCookieFaults(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
+	b, _ := testkit.MiniRedis(t)
 	tests := map[string]struct {
 		cookie   session.Cookie
 		mentions string
@@ -83,8 +83,8 @@ func TestCookieFaults(t *testing.T) {
 
 // RFC 6265bis, section 4.1.1: a response has no two Set-Cookie lines of one name, whatever the handler did.
 func TestOneSetCookieForAnyOrderOfChanges(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	works := map[string]func(w http.ResponseWriter, r *http.Request, s *session.Session){
 		"set": func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			_ = s.Set("n", time.Now().UnixNano())
@@ -101,8 +101,8 @@ func TestOneSetCookieForAnyOrderOfChanges(t *testing.T) {
 		for second := range works {
 			for third := range works {
 				name := first + ", " + second + ", " + third
-				cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-				response := sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+				cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
+				response := testkit.Request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 					for _, work := range []string{first, second, third} {
 						works[work](w, r, s)
 					}

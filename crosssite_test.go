@@ -11,7 +11,7 @@ import (
 
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/driver"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // A request of another site to which the browser adds no cookie begins no session.
@@ -36,8 +36,8 @@ func TestSessionBegunByAnotherSite(t *testing.T) {
 		"None: a form":                {none, "POST", "cross-site", "navigate", "document", false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := sessiontest.NewMemory()
-			manager := sessiontest.NewManager(t, session.Config{Store: store, Cookie: test.cookie})
+			store := testkit.NewMemory()
+			manager := testkit.NewManager(t, session.Config{Store: store, Cookie: test.cookie})
 			serve := func(handler func(s *session.Session), cookies ...*http.Cookie) *http.Response {
 				r := httptest.NewRequest(test.method, "https://example.com/", nil)
 				for key, value := range map[string]string{"Sec-Fetch-Site": test.site, "Sec-Fetch-Mode": test.mode, "Sec-Fetch-Dest": test.dest} {
@@ -99,10 +99,10 @@ func TestSignInWithTwoLivingSessions(t *testing.T) {
 			"Destroy":       func(s *session.Session) { s.Destroy() },
 		} {
 			t.Run(name+", "+work, func(t *testing.T) {
-				store := &sessiontest.FaultyStore{Store: sessiontest.NewMemory()}
-				manager := sessiontest.NewManager(t, session.Config{Store: store, Cookie: test.cookie, Logger: new(sessiontest.Logs).Logger()})
-				one, oneID := sessiontest.Begin(t, manager, map[string]any{"who": "one"})
-				two, twoID := sessiontest.Begin(t, manager, map[string]any{"who": "two"})
+				store := &testkit.FaultyStore{Store: testkit.NewMemory()}
+				manager := testkit.NewManager(t, session.Config{Store: store, Cookie: test.cookie, Logger: new(testkit.Logs).Logger()})
+				one, oneID := testkit.Begin(t, manager, map[string]any{"who": "one"})
+				two, twoID := testkit.Begin(t, manager, map[string]any{"who": "two"})
 				jar, _ := cookiejar.New(nil)
 				page, _ := url.Parse("https://www.example.com/")
 				one[0].Domain, two[0].Domain = test.cookie.Domain, test.twin
@@ -143,11 +143,11 @@ func TestSignInWithTwoLivingSessions(t *testing.T) {
 
 // A read of a request with two living sessions ends neither.
 func TestReadingEndsNoneOfTwoLivingSessions(t *testing.T) {
-	store := sessiontest.NewMemory()
-	manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: new(sessiontest.Logs).Logger()})
-	one, _ := sessiontest.Begin(t, manager, map[string]any{"who": "one"})
-	two, _ := sessiontest.Begin(t, manager, map[string]any{"who": "two"})
-	response := sessiontest.Request(t, manager, append(one, two...), func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	store := testkit.NewMemory()
+	manager := testkit.NewManager(t, session.Config{Store: store, Logger: new(testkit.Logs).Logger()})
+	one, _ := testkit.Begin(t, manager, map[string]any{"who": "one"})
+	two, _ := testkit.Begin(t, manager, map[string]any{"who": "two"})
+	response := testkit.Request(t, manager, append(one, two...), func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		s.Keys()
 		_ = s.Set("n", 1)
 		s.Discard()
@@ -155,20 +155,20 @@ func TestReadingEndsNoneOfTwoLivingSessions(t *testing.T) {
 	if len(response.Cookies()) > 0 {
 		t.Errorf("cookies %v", response.Cookies())
 	}
-	if a, b := sessiontest.Values(t, manager, one), sessiontest.Values(t, manager, two); a != `{"who":"one"}` || b != `{"who":"two"}` {
+	if a, b := testkit.Values(t, manager, one), testkit.Values(t, manager, two); a != `{"who":"one"}` || b != `{"who":"two"}` {
 		t.Errorf("stored %s and %s", a, b)
 	}
 }
 
 // If an old session cannot be ended, the sign-in fails, and nothing begins.
 func TestSignInThatCannotEndTheOldSessionsFails(t *testing.T) {
-	memory := sessiontest.NewMemory()
-	store := &sessiontest.FaultyStore{Store: memory}
-	manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: new(sessiontest.Logs).Logger()})
-	one, _ := sessiontest.Begin(t, manager, map[string]any{"who": "one"})
-	two, _ := sessiontest.Begin(t, manager, map[string]any{"who": "two"})
+	memory := testkit.NewMemory()
+	store := &testkit.FaultyStore{Store: memory}
+	manager := testkit.NewManager(t, session.Config{Store: store, Logger: new(testkit.Logs).Logger()})
+	one, _ := testkit.Begin(t, manager, map[string]any{"who": "one"})
+	two, _ := testkit.Begin(t, manager, map[string]any{"who": "two"})
 	store.OnDelete = func() error { return errors.New("down") }
-	response := sessiontest.Request(t, manager, append(one, two...), func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	response := testkit.Request(t, manager, append(one, two...), func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		_ = user.Set(s, "alice")
 	})
 	if response.StatusCode != 503 || len(response.Cookies()) > 0 || len(memory.Stored()) != 2 {
@@ -178,10 +178,10 @@ func TestSignInThatCannotEndTheOldSessionsFails(t *testing.T) {
 
 // The cookie of a name with the prefix __Host- has no twin with a Domain, so that none is cleared.
 func TestHostCookieHasNoTwin(t *testing.T) {
-	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory(), Logger: new(sessiontest.Logs).Logger()})
-	one, _ := sessiontest.Begin(t, manager, map[string]any{"who": "one"})
-	two, _ := sessiontest.Begin(t, manager, map[string]any{"who": "two"})
-	response := sessiontest.Request(t, manager, append(one, two...), func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	manager := testkit.NewManager(t, session.Config{Store: testkit.NewMemory(), Logger: new(testkit.Logs).Logger()})
+	one, _ := testkit.Begin(t, manager, map[string]any{"who": "one"})
+	two, _ := testkit.Begin(t, manager, map[string]any{"who": "two"})
+	response := testkit.Request(t, manager, append(one, two...), func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		_ = user.Set(s, "alice")
 	})
 	if lines := response.Header["Set-Cookie"]; len(lines) != 1 || strings.Contains(lines[0], "Domain") {

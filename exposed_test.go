@@ -11,7 +11,7 @@ import (
 	"testing"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // The optional interfaces of a writer, each alone, for the combinations below.
@@ -42,10 +42,10 @@ func run(t *testing.T, w http.ResponseWriter, handler http.HandlerFunc) {
 func runWith(t *testing.T, w http.ResponseWriter, config session.Config, handler http.HandlerFunc) {
 	t.Helper()
 	if config.Store == nil {
-		b, _ := sessiontest.MiniRedis(t)
+		b, _ := testkit.MiniRedis(t)
 		config.Store = b.Store
 	}
-	sessiontest.NewManager(t, config).Handler(handler).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	testkit.NewManager(t, config).Handler(handler).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
 }
 
 // layered returns a writer with the interfaces of a set, each in a layer of its own: F, E for FlushError alone, C, H, P.

@@ -14,15 +14,15 @@ import (
 
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/internal/redistest"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 func TestRedisCommandsOfEachKindOfRequest(t *testing.T) {
 	server := redistest.Start(t)
-	b := sessiontest.NewBackend(t, server.Addr())
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 2) }) // loads the script
+	b := testkit.NewBackend(t, server.Addr())
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 2) }) // loads the script
 	tests := []struct {
 		name    string
 		cookies []*http.Cookie
@@ -39,16 +39,16 @@ func TestRedisCommandsOfEachKindOfRequest(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			got := server.Commands(t, func() {
-				sessiontest.Request(t, manager, test.cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { test.handler(s) })
+				testkit.Request(t, manager, test.cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { test.handler(s) })
 			})
 			if !slices.Equal(got, test.want) {
 				t.Errorf("%q, want %q", got, test.want)
 			}
 		})
 	}
-	cookies, _ = sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	cookies, _ = testkit.Begin(t, manager, map[string]any{"n": 1})
 	if got := server.Commands(t, func() {
-		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
+		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
 	}); !slices.Equal(got, []string{"GETEX", "GETDEL"}) {
 		t.Errorf("destroying: %q", got)
 	}
@@ -56,10 +56,10 @@ func TestRedisCommandsOfEachKindOfRequest(t *testing.T) {
 
 func TestHungRedisIsAnsweredWithinStoreTimeout(t *testing.T) {
 	server := redistest.Start(t)
-	b := sessiontest.NewBackend(t, server.Addr())
+	b := testkit.NewBackend(t, server.Addr())
 	const timeout = 300 * time.Millisecond
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, StoreTimeout: timeout, Logger: new(sessiontest.Logs).Logger()})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	manager := testkit.NewManager(t, session.Config{Store: b.Store, StoreTimeout: timeout, Logger: new(testkit.Logs).Logger()})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
 	bounded := func(what string, work func()) {
 		t.Helper()
 		start := time.Now()
@@ -68,7 +68,7 @@ func TestHungRedisIsAnsweredWithinStoreTimeout(t *testing.T) {
 			t.Errorf("%s took %v", what, took)
 		}
 	}
-	response := sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+	response := testkit.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		_ = s.Set("n", 2)
 		server.Stop()
 		bounded("the save", func() { w.WriteHeader(200) })
@@ -86,25 +86,25 @@ func TestHungRedisIsAnsweredWithinStoreTimeout(t *testing.T) {
 		})
 	})).ServeHTTP(httptest.NewRecorder(), r)
 	server.Cont()
-	if got := sessiontest.Values(t, manager, cookies); got != `{"n":1}` && got != `{"n":2}` {
+	if got := testkit.Values(t, manager, cookies); got != `{"n":1}` && got != `{"n":2}` {
 		t.Errorf("after the hang: %s", got)
 	}
 }
 
 func TestRedisDown(t *testing.T) {
 	server := redistest.Start(t)
-	b := sessiontest.NewBackend(t, server.Addr())
-	var log sessiontest.Logs
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Logger: log.Logger()})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	b := testkit.NewBackend(t, server.Addr())
+	var log testkit.Logs
+	manager := testkit.NewManager(t, session.Config{Store: b.Store, Logger: log.Logger()})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
 	server.Shutdown()
 	defer server.Restart()
-	sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	testkit.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if len(s.Keys()) != 0 {
 			t.Error("values without a cookie")
 		}
 	})
-	response := sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 1) })
+	response := testkit.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 1) })
 	if response.StatusCode != 503 || response.Header.Get("Set-Cookie") != "" || !strings.Contains(log.String(), "session unavailable") {
 		t.Errorf("a new session: %d %v %s", response.StatusCode, response.Header, log.String())
 	}
@@ -123,12 +123,12 @@ func TestRedisDown(t *testing.T) {
 
 func TestRestartUnderIdleConnectionsFailsNoRequest(t *testing.T) {
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")
-	b := sessiontest.NewBackend(t, server.Addr())
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b := testkit.NewBackend(t, server.Addr())
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	var cookies [][]*http.Cookie
 	var all, loaded sync.WaitGroup
 	for i := range 10 {
-		c, _ := sessiontest.Begin(t, manager, map[string]any{"n": i})
+		c, _ := testkit.Begin(t, manager, map[string]any{"n": i})
 		cookies = append(cookies, c)
 	}
 	server.Stop()
@@ -136,7 +136,7 @@ func TestRestartUnderIdleConnectionsFailsNoRequest(t *testing.T) {
 		loaded.Add(1)
 		all.Go(func() {
 			loaded.Done()
-			sessiontest.Request(t, manager, c, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {})
+			testkit.Request(t, manager, c, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {})
 		})
 	}
 	loaded.Wait()
@@ -145,12 +145,12 @@ func TestRestartUnderIdleConnectionsFailsNoRequest(t *testing.T) {
 	server.Shutdown()
 	server.Restart()
 	for i, c := range cookies {
-		response := sessiontest.Request(t, manager, c, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		response := testkit.Request(t, manager, c, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if err := visits.Update(s, func(n int) int { return n + 1 }); err != nil {
 				t.Error(err)
 			}
 		})
-		if got, want := sessiontest.Values(t, manager, c), fmt.Sprintf(`{"n":%d,"visits":1}`, i); response.StatusCode != 200 || got != want {
+		if got, want := testkit.Values(t, manager, c), fmt.Sprintf(`{"n":%d,"visits":1}`, i); response.StatusCode != 200 || got != want {
 			t.Errorf("status %d, got %s, want %s", response.StatusCode, got, want)
 		}
 	}
@@ -160,9 +160,9 @@ func TestRestartUnderIdleConnectionsFailsNoRequest(t *testing.T) {
 func TestLostReplies(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server.Addr())
-	b := sessiontest.NewBackend(t, proxy.Addr())
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	direct := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewBackend(t, server.Addr()).Store})
+	b := testkit.NewBackend(t, proxy.Addr())
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	direct := testkit.NewManager(t, session.Config{Store: testkit.NewBackend(t, server.Addr()).Store})
 	works := map[string]struct {
 		do      func(s *session.Session)
 		replies int // that pass before one is lost
@@ -174,8 +174,8 @@ func TestLostReplies(t *testing.T) {
 	}
 	for name, work := range works {
 		t.Run(name, func(t *testing.T) {
-			cookies, _ := sessiontest.Begin(t, direct, map[string]any{"visits": 1})
-			response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			cookies, _ := testkit.Begin(t, direct, map[string]any{"visits": 1})
+			response := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				work.do(s)
 				proxy.DropReplies(work.replies, 1)
 			})
@@ -183,36 +183,36 @@ func TestLostReplies(t *testing.T) {
 			if response.StatusCode != 200 {
 				t.Errorf("status %d", response.StatusCode)
 			}
-			if got := sessiontest.Values(t, direct, cookies); got != work.want {
+			if got := testkit.Values(t, direct, cookies); got != work.want {
 				t.Errorf("got %s", got)
 			}
 		})
 	}
 	t.Run("loading", func(t *testing.T) {
-		cookies, _ := sessiontest.Begin(t, direct, map[string]any{"visits": 1})
+		cookies, _ := testkit.Begin(t, direct, map[string]any{"visits": 1})
 		proxy.DropReplies(0, 1)
-		if got := sessiontest.Values(t, manager, cookies); got != `{"visits":1}` {
+		if got := testkit.Values(t, manager, cookies); got != `{"visits":1}` {
 			t.Errorf("got %s", got)
 		}
 	})
 	t.Run("a new session", func(t *testing.T) {
-		response := sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		response := testkit.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			_ = visits.Set(s, 1)
 			proxy.DropReplies(0, 1)
 		})
 		proxy.DropReplies(0, 0)
-		if got := sessiontest.Values(t, direct, response.Cookies()); response.StatusCode != 200 || got != `{"visits":1}` {
+		if got := testkit.Values(t, direct, response.Cookies()); response.StatusCode != 200 || got != `{"visits":1}` {
 			t.Errorf("status %d, got %s", response.StatusCode, got)
 		}
 	})
 	t.Run("destroying", func(t *testing.T) {
-		cookies, _ := sessiontest.Begin(t, direct, map[string]any{"visits": 1})
-		response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		cookies, _ := testkit.Begin(t, direct, map[string]any{"visits": 1})
+		response := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			s.Destroy()
 			proxy.DropReplies(0, 1)
 		})
 		proxy.DropReplies(0, 0)
-		if response.StatusCode != 503 || sessiontest.Values(t, direct, cookies) != "{}" {
+		if response.StatusCode != 503 || testkit.Values(t, direct, cookies) != "{}" {
 			t.Errorf("status %d: whether the session is deleted is unknown to the node, and it is", response.StatusCode)
 		}
 	})
@@ -220,10 +220,10 @@ func TestLostReplies(t *testing.T) {
 
 func TestLoadAndSaveObeyTheDeadlineOfAnExplicitSave(t *testing.T) {
 	server := redistest.Start(t)
-	b := sessiontest.NewBackend(t, server.Addr())
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, StoreTimeout: time.Minute, OnError: func(http.ResponseWriter, *http.Request, error) {}})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+	b := testkit.NewBackend(t, server.Addr())
+	manager := testkit.NewManager(t, session.Config{Store: b.Store, StoreTimeout: time.Minute, OnError: func(http.ResponseWriter, *http.Request, error) {}})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 		_ = s.Set("n", 2)
 		server.Stop()
 		ctx, cancel := context.WithTimeout(r.Context(), 100*time.Millisecond)
@@ -237,7 +237,7 @@ func TestLoadAndSaveObeyTheDeadlineOfAnExplicitSave(t *testing.T) {
 		}
 		server.Cont()
 	})
-	if got := sessiontest.Values(t, manager, cookies); got != `{"n":2}` {
+	if got := testkit.Values(t, manager, cookies); got != `{"n":2}` {
 		t.Errorf("the save at the end of the handler left %s", got)
 	}
 }
@@ -245,10 +245,10 @@ func TestLoadAndSaveObeyTheDeadlineOfAnExplicitSave(t *testing.T) {
 // The memory of a value that was saved is used again, but not that of a value which the store may still be sending:
 // neither the new one nor the one that it was to replace.
 func TestBytesOfAFailedSaveAreLeftAlone(t *testing.T) {
-	store := &sessiontest.LossyStore{Store: sessiontest.NewMemory(), Lost: make(map[string]bool)}
-	manager := sessiontest.NewManager(t, session.Config{Store: store, OnError: func(http.ResponseWriter, *http.Request, error) {}})
-	failing, id := sessiontest.Begin(t, manager, map[string]any{"visits": 0})
-	succeeding, _ := sessiontest.Begin(t, manager, map[string]any{"visits": 0})
+	store := &testkit.LossyStore{Store: testkit.NewMemory(), Lost: make(map[string]bool)}
+	manager := testkit.NewManager(t, session.Config{Store: store, OnError: func(http.ResponseWriter, *http.Request, error) {}})
+	failing, id := testkit.Begin(t, manager, map[string]any{"visits": 0})
+	succeeding, _ := testkit.Begin(t, manager, map[string]any{"visits": 0})
 	var sent []string
 	count := func(s *session.Session) {
 		if err := visits.Update(s, func(n int) int { return n + 1 }); err != nil {
@@ -256,7 +256,7 @@ func TestBytesOfAFailedSaveAreLeftAlone(t *testing.T) {
 		}
 	}
 	for range 50 {
-		sessiontest.Request(t, manager, failing, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+		testkit.Request(t, manager, failing, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 			count(s)
 			if err := s.Save(r.Context()); err != nil { // what the next save replaces is then in memory of the Manager
 				t.Error(err)
@@ -268,7 +268,7 @@ func TestBytesOfAFailedSaveAreLeftAlone(t *testing.T) {
 		for _, value := range store.Kept[len(store.Kept)-2:] {
 			sent = append(sent, string(value))
 		}
-		sessiontest.Request(t, manager, succeeding, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { count(s) })
+		testkit.Request(t, manager, succeeding, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { count(s) })
 	}
 	for i, value := range store.Kept {
 		if string(value) != sent[i] {
@@ -293,12 +293,12 @@ func TestSaveAfterALostReplyCountsAnUpdateOnce(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			b, _ := sessiontest.MiniRedis(t)
-			store := &sessiontest.FaultyStore{Store: b.Store}
-			manager := sessiontest.NewManager(t, session.Config{Store: store})
-			healthy := sessiontest.NewManager(t, session.Config{Store: b.Store})
-			cookies, _ := sessiontest.Begin(t, manager, map[string]any{"visits": 1})
-			sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+			b, _ := testkit.MiniRedis(t)
+			store := &testkit.FaultyStore{Store: b.Store}
+			manager := testkit.NewManager(t, session.Config{Store: store})
+			healthy := testkit.NewManager(t, session.Config{Store: b.Store})
+			cookies, _ := testkit.Begin(t, manager, map[string]any{"visits": 1})
+			testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 				_ = visits.Update(s, func(n int) int { return n + 1 })
 				fail := func() error { return lost }
 				if test.executed {
@@ -311,14 +311,14 @@ func TestSaveAfterALostReplyCountsAnUpdateOnce(t *testing.T) {
 				}
 				store.AfterSave, store.BeforeSave = nil, nil
 				if test.meddle != nil {
-					sessiontest.Request(t, healthy, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) { test.meddle(other) })
+					testkit.Request(t, healthy, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) { test.meddle(other) })
 				}
 				_ = s.Set("more", true)
 				if err := s.Save(r.Context()); (err != nil) != test.fails {
 					t.Errorf("the next Save: %v", err)
 				}
 			})
-			if got := sessiontest.Values(t, healthy, cookies); got != test.want {
+			if got := testkit.Values(t, healthy, cookies); got != test.want {
 				t.Errorf("got %s, want %s", got, test.want)
 			}
 		})
@@ -326,14 +326,14 @@ func TestSaveAfterALostReplyCountsAnUpdateOnce(t *testing.T) {
 }
 
 func TestClientThatHangsUpLosesNothing(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-	waiting, done := sessiontest.NewGate(), make(chan struct{})
-	server := sessiontest.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"n": 1})
+	waiting, done := testkit.NewGate(), make(chan struct{})
+	server := testkit.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		defer close(done)
 		manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			s := sessiontest.Load(t, r)
+			s := testkit.Load(t, r)
 			waiting.Wait()
 			<-r.Context().Done()
 			_ = s.Set("n", 2)

@@ -12,7 +12,7 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // Code that is not the library's may come back to the Session: a logger that adds its ID to every line, a store that
@@ -51,62 +51,62 @@ func returns(t *testing.T, fn func()) {
 }
 
 func TestForeignCodeMayComeBackToTheSession(t *testing.T) {
-	output := new(sessiontest.Logs)
+	output := new(testkit.Logs)
 	logger := slog.New(contextualHandler{slog.NewTextHandler(output, nil)})
-	for name, test := range map[string]func(t *testing.T, manager *session.Manager, store *sessiontest.FaultyStore, mem *sessiontest.Memory){
-		"a stored value is no session": func(t *testing.T, manager *session.Manager, _ *sessiontest.FaultyStore, mem *sessiontest.Memory) {
-			cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	for name, test := range map[string]func(t *testing.T, manager *session.Manager, store *testkit.FaultyStore, mem *testkit.Memory){
+		"a stored value is no session": func(t *testing.T, manager *session.Manager, _ *testkit.FaultyStore, mem *testkit.Memory) {
+			cookies, id := testkit.Begin(t, manager, map[string]any{"n": 1})
 			mem.Put(id, "[]")
-			sessiontest.Request(t, manager, cookies, func(http.ResponseWriter, *http.Request, *session.Session) {})
+			testkit.Request(t, manager, cookies, func(http.ResponseWriter, *http.Request, *session.Session) {})
 		},
-		"two living sessions": func(t *testing.T, manager *session.Manager, _ *sessiontest.FaultyStore, _ *sessiontest.Memory) {
-			one, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-			two, _ := sessiontest.Begin(t, manager, map[string]any{"n": 2})
-			sessiontest.Request(t, manager, append(one, two...), func(http.ResponseWriter, *http.Request, *session.Session) {})
+		"two living sessions": func(t *testing.T, manager *session.Manager, _ *testkit.FaultyStore, _ *testkit.Memory) {
+			one, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
+			two, _ := testkit.Begin(t, manager, map[string]any{"n": 2})
+			testkit.Request(t, manager, append(one, two...), func(http.ResponseWriter, *http.Request, *session.Session) {})
 		},
-		"a late save fails": func(t *testing.T, manager *session.Manager, store *sessiontest.FaultyStore, _ *sessiontest.Memory) {
-			cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-			sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		"a late save fails": func(t *testing.T, manager *session.Manager, store *testkit.FaultyStore, _ *testkit.Memory) {
+			cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
+			testkit.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 				w.WriteHeader(http.StatusOK)
 				_ = s.Set("n", 2)
 				store.BeforeSave = func() error { return errors.New("down") }
 			})
 		},
-		"a save fails": func(t *testing.T, manager *session.Manager, store *sessiontest.FaultyStore, _ *sessiontest.Memory) {
-			cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-			sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		"a save fails": func(t *testing.T, manager *session.Manager, store *testkit.FaultyStore, _ *testkit.Memory) {
+			cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
+			testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				_ = s.Set("n", 2)
 				store.BeforeSave = func() error { return errors.New("down") }
 			})
 		},
-		"a conflict with what is no session": func(t *testing.T, manager *session.Manager, _ *sessiontest.FaultyStore, mem *sessiontest.Memory) {
-			cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-			sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		"a conflict with what is no session": func(t *testing.T, manager *session.Manager, _ *testkit.FaultyStore, mem *testkit.Memory) {
+			cookies, id := testkit.Begin(t, manager, map[string]any{"n": 1})
+			testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				_ = s.Set("n", 2)
 				mem.Put(id, "[]")
 			})
 		},
-		"a change after the handler": func(t *testing.T, manager *session.Manager, _ *sessiontest.FaultyStore, _ *sessiontest.Memory) {
+		"a change after the handler": func(t *testing.T, manager *session.Manager, _ *testkit.FaultyStore, _ *testkit.Memory) {
 			var ended *session.Session
-			sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { ended = s })
+			testkit.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { ended = s })
 			ended.Delete("n")
 			ended.Destroy()
 		},
-		"every call of the store": func(t *testing.T, manager *session.Manager, _ *sessiontest.FaultyStore, _ *sessiontest.Memory) {
-			cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-			sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+		"every call of the store": func(t *testing.T, manager *session.Manager, _ *testkit.FaultyStore, _ *testkit.Memory) {
+			cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
+			testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 				_ = s.Save(r.Context())
 				_ = s.Set("n", 2)
 				_ = s.Save(r.Context())
 				_ = s.Renew()
 			})
-			sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
+			testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			mem := sessiontest.NewMemory()
-			store := &sessiontest.FaultyStore{Store: sessiontest.ContextStore{Store: mem, Given: comeBack}}
-			manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: logger, OnError: func(w http.ResponseWriter, r *http.Request, err error) {
+			mem := testkit.NewMemory()
+			store := &testkit.FaultyStore{Store: testkit.ContextStore{Store: mem, Given: comeBack}}
+			manager := testkit.NewManager(t, session.Config{Store: store, Logger: logger, OnError: func(w http.ResponseWriter, r *http.Request, err error) {
 				comeBack(r.Context())
 				logger.ErrorContext(r.Context(), "failed", "error", err)
 				w.WriteHeader(http.StatusServiceUnavailable)
@@ -128,16 +128,16 @@ func (n nosy) MarshalJSON() ([]byte, error) {
 }
 
 func TestValueThatUsesTheSessionWhileItIsEncoded(t *testing.T) {
-	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory()})
+	manager := testkit.NewManager(t, session.Config{Store: testkit.NewMemory()})
 	var cookies []*http.Cookie
 	returns(t, func() {
-		cookies = sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		cookies = testkit.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if err := s.Set("nosy", nosy{s}); err != nil {
 				t.Error(err)
 			}
 		}).Cookies()
 	})
-	if got := sessiontest.Values(t, manager, cookies); got != `{"encoded":true,"nosy":{}}` {
+	if got := testkit.Values(t, manager, cookies); got != `{"encoded":true,"nosy":{}}` {
 		t.Errorf("stored %s", got)
 	}
 }
@@ -158,13 +158,13 @@ func TestUpdateWhoseFunctionUsesTheSessionPanics(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			mem := sessiontest.NewMemory()
-			store := &sessiontest.FaultyStore{Store: mem}
-			manager := sessiontest.NewManager(t, session.Config{Store: store})
-			cookies, id := sessiontest.Begin(t, manager, map[string]any{"visits": 1})
+			mem := testkit.NewMemory()
+			store := &testkit.FaultyStore{Store: mem}
+			manager := testkit.NewManager(t, session.Config{Store: store})
+			cookies, id := testkit.Begin(t, manager, map[string]any{"visits": 1})
 			returns(t, func() {
 				text := panicOf(func() {
-					sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+					testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 						_ = visits.Update(s, func(n int) int { use(s); return n + 1 })
 					})
 				})
@@ -172,7 +172,7 @@ func TestUpdateWhoseFunctionUsesTheSessionPanics(t *testing.T) {
 					t.Errorf("at the call: %q", text)
 				}
 				text = panicOf(func() {
-					sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+					testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 						called := false
 						_ = visits.Update(s, func(n int) int {
 							if called {
@@ -188,7 +188,7 @@ func TestUpdateWhoseFunctionUsesTheSessionPanics(t *testing.T) {
 					t.Errorf("at the conflict: %q", text)
 				}
 			})
-			if got := sessiontest.Values(t, manager, cookies); got != `{"visits":7}` {
+			if got := testkit.Values(t, manager, cookies); got != `{"visits":7}` {
 				t.Errorf("stored %s", got)
 			}
 		})
@@ -208,10 +208,10 @@ func panicOf(fn func()) (text string) {
 
 // A goroutine of the handler that only waits for the one that is in an Update is not taken for a mistake.
 func TestOthersWaitForAnUpdate(t *testing.T) {
-	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory()})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"visits": 1})
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
-		in, waited := sessiontest.NewGate(), make(chan struct{})
+	manager := testkit.NewManager(t, session.Config{Store: testkit.NewMemory()})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"visits": 1})
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		in, waited := testkit.NewGate(), make(chan struct{})
 		go func() {
 			defer close(waited)
 			<-in.Reached
@@ -221,7 +221,7 @@ func TestOthersWaitForAnUpdate(t *testing.T) {
 		_ = visits.Update(s, func(n int) int { in.Wait(); return n + 1 })
 		<-waited
 	})
-	if got := sessiontest.Values(t, manager, cookies); got != `{"visits":2,"other":1}` {
+	if got := testkit.Values(t, manager, cookies); got != `{"visits":2,"other":1}` {
 		t.Errorf("stored %s", got)
 	}
 }
@@ -249,15 +249,15 @@ func TestNothingThatNeedsACookieIsDoneForAClientThatHasGone(t *testing.T) {
 		"no session begins": {func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 1) }, false, "", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := sessiontest.NewMemory()
+			store := testkit.NewMemory()
 			var failure error
-			manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: new(sessiontest.Logs).Logger(), OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
+			manager := testkit.NewManager(t, session.Config{Store: store, Logger: new(testkit.Logs).Logger(), OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
 				failure = err
 				w.WriteHeader(http.StatusServiceUnavailable)
 			}})
 			var cookies []*http.Cookie
 			if c.begun {
-				cookies, _ = sessiontest.Begin(t, manager, map[string]any{"n": 1})
+				cookies, _ = testkit.Begin(t, manager, map[string]any{"n": 1})
 			}
 			ctx, hangUp := context.WithCancel(t.Context())
 			r := httptest.NewRequestWithContext(ctx, "GET", "https://example.com/", nil)
@@ -266,7 +266,7 @@ func TestNothingThatNeedsACookieIsDoneForAClientThatHasGone(t *testing.T) {
 			}
 			w := httptest.NewRecorder()
 			manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				s := sessiontest.Load(t, r)
+				s := testkit.Load(t, r)
 				hangUp()
 				c.handler(w, r, s)
 				if err := s.Save(context.WithoutCancel(r.Context())); (err != nil) != c.fails || err != nil && !errors.Is(err, context.Canceled) {
@@ -278,7 +278,7 @@ func TestNothingThatNeedsACookieIsDoneForAClientThatHasGone(t *testing.T) {
 				t.Errorf("the save at the end: %v", failure)
 			}
 			if c.begun {
-				if got := sessiontest.Values(t, manager, cookies); got != c.stored {
+				if got := testkit.Values(t, manager, cookies); got != c.stored {
 					t.Errorf("stored %s, want %s", got, c.stored)
 				}
 			}

@@ -11,13 +11,13 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 func TestSaveInTheMiddleOfAHandler(t *testing.T) {
-	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
-		manager := sessiontest.NewManager(t, session.Config{Store: b.Store, IdleTimeout: time.Minute})
-		response := sessiontest.Request(t, manager, nil, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
+		manager := testkit.NewManager(t, session.Config{Store: b.Store, IdleTimeout: time.Minute})
+		response := testkit.Request(t, manager, nil, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 			if err := s.Save(r.Context()); err != nil || s.ID() != "" {
 				t.Errorf("Save of nothing: %v, ID %q", err, s.ID())
 			}
@@ -59,9 +59,9 @@ func TestSaveInTheMiddleOfAHandler(t *testing.T) {
 }
 
 func TestSessionThatEndsBeforeTheHeadersGetsNoCookie(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	response := sessiontest.Request(t, manager, nil, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	response := testkit.Request(t, manager, nil, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		_ = visits.Set(s, 1)
 		_ = s.Save(r.Context())
 		b.Do("DEL", "session:"+s.ID())
@@ -73,9 +73,9 @@ func TestSessionThatEndsBeforeTheHeadersGetsNoCookie(t *testing.T) {
 }
 
 func TestChangesAfterTheHeadersLeft(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	response := sessiontest.Request(t, manager, nil, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	response := testkit.Request(t, manager, nil, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		w.WriteHeader(200)
 		if err := s.Set("n", 1); !errors.Is(err, session.ErrHeaderSent) {
 			t.Errorf("Set that would begin a session: %v", err)
@@ -87,8 +87,8 @@ func TestChangesAfterTheHeadersLeft(t *testing.T) {
 	if response.Header.Get("Set-Cookie") != "" || len(b.Keys(t)) != 0 {
 		t.Errorf("cookie %q, keys %q", response.Header.Get("Set-Cookie"), b.Keys(t))
 	}
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-	sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+	cookies, id := testkit.Begin(t, manager, map[string]any{"n": 1})
+	testkit.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		_, _ = io.WriteString(w, "x")
 		if err := s.Set("late", true); err != nil {
 			t.Errorf("Set on a stored session: %v", err)
@@ -97,7 +97,7 @@ func TestChangesAfterTheHeadersLeft(t *testing.T) {
 	if got := b.Get(t, id); !strings.HasSuffix(got, `,"n":1,"late":true}`) {
 		t.Errorf("stored %s", got)
 	}
-	sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+	testkit.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		_, _ = io.WriteString(w, "x")
 		s.Destroy()
 		if err := s.Set("n", 1); !errors.Is(err, session.ErrHeaderSent) {
@@ -111,10 +111,10 @@ func TestChangesAfterTheHeadersLeft(t *testing.T) {
 
 // What belongs to a privilege must not go to the old token because a handler overlooked the error of Renew.
 func TestNothingIsSetAfterARenewThatCameTooLate(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-	sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
+	testkit.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		w.WriteHeader(200)
 		if err := s.Renew(); !errors.Is(err, session.ErrHeaderSent) {
 			t.Errorf("Renew: %v", err)
@@ -123,18 +123,18 @@ func TestNothingIsSetAfterARenewThatCameTooLate(t *testing.T) {
 			t.Errorf("Set: %v", err)
 		}
 	})
-	if got := sessiontest.Values(t, manager, cookies); got != `{"n":1}` {
+	if got := testkit.Values(t, manager, cookies); got != `{"n":1}` {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestLateSaveThatFailsIsLogged(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	store := &sessiontest.FaultyStore{Store: b.Store}
-	var log sessiontest.Logs
-	manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: log.Logger()})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-	response := sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b, _ := testkit.MiniRedis(t)
+	store := &testkit.FaultyStore{Store: b.Store}
+	var log testkit.Logs
+	manager := testkit.NewManager(t, session.Config{Store: store, Logger: log.Logger()})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"n": 1})
+	response := testkit.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		w.WriteHeader(201)
 		_ = s.Set("n", 2)
 		store.BeforeSave = func() error { return errors.New("disk on fire") }
@@ -145,14 +145,14 @@ func TestLateSaveThatFailsIsLogged(t *testing.T) {
 }
 
 func TestAfterTheHandlerTheSessionCanOnlyBeRead(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	var log sessiontest.Logs
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Logger: log.Logger()})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
+	b, _ := testkit.MiniRedis(t)
+	var log testkit.Logs
+	manager := testkit.NewManager(t, session.Config{Store: b.Store, Logger: log.Logger()})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"user": "alice"})
 	before := b.Get(t, id)
 	var s *session.Session
 	var ctx context.Context
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, loaded *session.Session) { s, ctx = loaded, r.Context() })
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, loaded *session.Session) { s, ctx = loaded, r.Context() })
 	for name, err := range map[string]error{
 		"Set":    s.Set("user", "bob"),
 		"Update": user.Update(s, func(string) string { return "bob" }),
@@ -181,11 +181,11 @@ func TestAfterTheHandlerTheSessionCanOnlyBeRead(t *testing.T) {
 
 // A stream may set the same few keys for hours. What it keeps for a conflict does not grow with their number.
 func TestChangesOfALongStreamDoNotPileUp(t *testing.T) {
-	mem := sessiontest.NewMemory()
-	manager := sessiontest.NewManager(t, session.Config{Store: mem})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"a": -1, "b": -1, "kept": true})
+	mem := testkit.NewMemory()
+	manager := testkit.NewManager(t, session.Config{Store: mem})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"a": -1, "b": -1, "kept": true})
 	const sets = 200_000
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
@@ -202,7 +202,7 @@ func TestChangesOfALongStreamDoNotPileUp(t *testing.T) {
 		}
 		mem.Put(id, `{"by":"another","a":7,"c":7}`)
 	})
-	if got := sessiontest.Values(t, manager, cookies); got != `{"by":"another","a":0,"b":1,"c":1}` && got != `{"by":"another","a":0,"c":1,"b":1}` {
+	if got := testkit.Values(t, manager, cookies); got != `{"by":"another","a":0,"b":1,"c":1}` && got != `{"by":"another","a":0,"c":1,"b":1}` {
 		t.Errorf("stored %s", got)
 	}
 }

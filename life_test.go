@@ -7,23 +7,23 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 func TestRenewMergesWhatTheOldSessionBecame(t *testing.T) {
-	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
-		manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-		cookies, id := sessiontest.Begin(t, manager, map[string]any{"a": 0, "visits": 1})
-		response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
+		manager := testkit.NewManager(t, session.Config{Store: b.Store})
+		cookies, id := testkit.Begin(t, manager, map[string]any{"a": 0, "visits": 1})
+		response := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			_ = s.Renew()
 			_ = user.Set(s, "alice")
 			_ = visits.Update(s, func(n int) int { return n + 1 })
-			sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) {
+			testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) {
 				_ = other.Set("a", 1)
 				_ = visits.Update(other, func(n int) int { return n + 10 })
 			})
 		})
-		if got := sessiontest.Values(t, manager, response.Cookies()); got != `{"a":1,"visits":12,"user":"alice"}` {
+		if got := testkit.Values(t, manager, response.Cookies()); got != `{"a":1,"visits":12,"user":"alice"}` {
 			t.Errorf("got %s", got)
 		}
 		if got := b.Get(t, id); got != "" || len(b.Keys(t)) != 1 {
@@ -33,29 +33,29 @@ func TestRenewMergesWhatTheOldSessionBecame(t *testing.T) {
 }
 
 func TestRenewOfASessionThatIsGoneKeepsOnlyWhatWasSet(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"secret": 1})
-	response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"secret": 1})
+	response := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		b.Do("DEL", "session:"+id)
 		_ = s.Renew()
 		_ = user.Set(s, "alice")
 	})
-	if got := sessiontest.Values(t, manager, response.Cookies()); got != `{"user":"alice"}` {
+	if got := testkit.Values(t, manager, response.Cookies()); got != `{"user":"alice"}` {
 		t.Errorf("got %s", got)
 	}
 }
 
 func TestRenewedSessionThatVanishesBeforeItsMergeHasEnded(t *testing.T) {
-	b, mini := sessiontest.MiniRedis(t)
-	store := &sessiontest.FaultyStore{Store: b.Store}
-	manager := sessiontest.NewManager(t, session.Config{Store: store})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	b, mini := testkit.MiniRedis(t)
+	store := &testkit.FaultyStore{Store: b.Store}
+	manager := testkit.NewManager(t, session.Config{Store: store})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
 	var kept *session.Session
-	response := sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+	response := testkit.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		kept = s
 		_ = s.Renew()
-		sessiontest.Request(t, sessiontest.NewManager(t, session.Config{Store: b.Store}), cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) {
+		testkit.Request(t, testkit.NewManager(t, session.Config{Store: b.Store}), cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) {
 			_ = other.Set("n", 2)
 		})
 		saves := 0
@@ -76,10 +76,10 @@ func TestRenewedSessionThatVanishesBeforeItsMergeHasEnded(t *testing.T) {
 }
 
 func TestRenewThatCannotDeleteTheOldSessionFails(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	store := &sessiontest.FaultyStore{Store: b.Store}
-	manager := sessiontest.NewManager(t, session.Config{Store: store})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	b, _ := testkit.MiniRedis(t)
+	store := &testkit.FaultyStore{Store: b.Store}
+	manager := testkit.NewManager(t, session.Config{Store: store})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"n": 1})
 	var once bool
 	store.OnDelete = func() error {
 		if once {
@@ -88,7 +88,7 @@ func TestRenewThatCannotDeleteTheOldSessionFails(t *testing.T) {
 		once = true
 		return errors.New("reply lost")
 	}
-	response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Renew() })
+	response := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Renew() })
 	if response.StatusCode != 503 || response.Header.Get("Set-Cookie") != "" {
 		t.Errorf("status %d, headers %v", response.StatusCode, response.Header)
 	}
@@ -98,11 +98,11 @@ func TestRenewThatCannotDeleteTheOldSessionFails(t *testing.T) {
 }
 
 func TestDestroyThatFailsIsAFailedSave(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	store := &sessiontest.FaultyStore{Store: b.Store, OnDelete: func() error { return errors.New("no route") }}
-	manager := sessiontest.NewManager(t, session.Config{Store: store})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-	response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b, _ := testkit.MiniRedis(t)
+	store := &testkit.FaultyStore{Store: b.Store, OnDelete: func() error { return errors.New("no route") }}
+	manager := testkit.NewManager(t, session.Config{Store: store})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"n": 1})
+	response := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		s.Destroy()
 		_ = s.Set("n", 2)
 	})
@@ -112,11 +112,11 @@ func TestDestroyThatFailsIsAFailedSave(t *testing.T) {
 }
 
 func TestTokensThatLeadToNothingAreNotAdopted(t *testing.T) {
-	b, mini := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Lifetime: time.Hour, IdleTimeout: time.Minute})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	b, mini := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store, Lifetime: time.Hour, IdleTimeout: time.Minute})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
 	live := cookies[0].Value
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
 	over := "AAAAAAA" + live[7:]
 	tests := map[string]struct {
 		token    string
@@ -138,7 +138,7 @@ func TestTokensThatLeadToNothingAreNotAdopted(t *testing.T) {
 			mini.FlushAll()
 			token := &http.Cookie{Name: "__Host-session", Value: test.token}
 			before := mini.CommandCount()
-			response := sessiontest.Request(t, manager, []*http.Cookie{token}, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			response := testkit.Request(t, manager, []*http.Cookie{token}, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				if s.ID() != "" || len(s.Keys()) != 0 {
 					t.Errorf("there is a session %q with %q", s.ID(), s.Keys())
 				}
@@ -149,7 +149,7 @@ func TestTokensThatLeadToNothingAreNotAdopted(t *testing.T) {
 			if response.Header.Get("Set-Cookie") != "" {
 				t.Errorf("reading sets a cookie: %v", response.Header)
 			}
-			response = sessiontest.Request(t, manager, []*http.Cookie{token}, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			response = testkit.Request(t, manager, []*http.Cookie{token}, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				_ = s.Set("user", "victim")
 			})
 			if fresh := response.Cookies(); len(fresh) != 1 || fresh[0].Value == test.token {
@@ -158,7 +158,7 @@ func TestTokensThatLeadToNothingAreNotAdopted(t *testing.T) {
 			if keys := b.Keys(t); len(keys) != 1 {
 				t.Errorf("keys %q", keys)
 			}
-			if got := sessiontest.Values(t, manager, []*http.Cookie{token}); got != "{}" {
+			if got := testkit.Values(t, manager, []*http.Cookie{token}); got != "{}" {
 				t.Errorf("the token now leads to %s", got)
 			}
 		})
@@ -166,12 +166,12 @@ func TestTokensThatLeadToNothingAreNotAdopted(t *testing.T) {
 }
 
 func TestReadingSlidesTheTimeToLive(t *testing.T) {
-	b, mini := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, IdleTimeout: time.Minute})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	b, mini := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store, IdleTimeout: time.Minute})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"n": 1})
 	for range 5 {
 		mini.FastForward(40 * time.Second)
-		if got := sessiontest.Values(t, manager, cookies); got != `{"n":1}` {
+		if got := testkit.Values(t, manager, cookies); got != `{"n":1}` {
 			t.Fatalf("got %s", got)
 		}
 		if ttl := mini.TTL("session:" + id); ttl != time.Minute {
@@ -179,19 +179,19 @@ func TestReadingSlidesTheTimeToLive(t *testing.T) {
 		}
 	}
 	mini.FastForward(time.Minute)
-	if got := sessiontest.Values(t, manager, cookies); got != "{}" {
+	if got := testkit.Values(t, manager, cookies); got != "{}" {
 		t.Errorf("an idle session has %s", got)
 	}
 }
 
 func TestLifetimeBoundsTheTimeToLive(t *testing.T) {
-	b, mini := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, IdleTimeout: time.Hour, Lifetime: time.Minute})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	b, mini := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store, IdleTimeout: time.Hour, Lifetime: time.Minute})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"n": 1})
 	if ttl := mini.TTL("session:" + id); ttl > 61*time.Second || ttl < 50*time.Second {
 		t.Errorf("TTL %v", ttl)
 	}
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if rest := time.Until(s.Deadline()); rest > 61*time.Second || rest < 50*time.Second {
 			t.Errorf("deadline in %v", rest)
 		}
@@ -203,11 +203,11 @@ func TestLifetimeBoundsTheTimeToLive(t *testing.T) {
 }
 
 func TestRenewGivesANewTokenAndKeepsTheValues(t *testing.T) {
-	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
-		manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-		cookies, id := sessiontest.Begin(t, manager, map[string]any{"cart": []int{1, 2}})
+	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
+		manager := testkit.NewManager(t, session.Config{Store: b.Store})
+		cookies, id := testkit.Begin(t, manager, map[string]any{"cart": []int{1, 2}})
 		var fresh string
-		response := sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		response := testkit.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if err := s.Renew(); err != nil {
 				t.Error(err)
 			}
@@ -221,10 +221,10 @@ func TestRenewGivesANewTokenAndKeepsTheValues(t *testing.T) {
 		if fresh == id || b.Get(t, id) != "" {
 			t.Errorf("ID %s became %s, the old key has %q", id, fresh, b.Get(t, id))
 		}
-		if got := sessiontest.Values(t, manager, response.Cookies()); got != `{"cart":[1,2],"user":"alice"}` {
+		if got := testkit.Values(t, manager, response.Cookies()); got != `{"cart":[1,2],"user":"alice"}` {
 			t.Errorf("got %s", got)
 		}
-		if got := sessiontest.Values(t, manager, cookies); got != "{}" {
+		if got := testkit.Values(t, manager, cookies); got != "{}" {
 			t.Errorf("the old token leads to %s", got)
 		}
 		if keys := b.Keys(t); len(keys) != 1 {
@@ -234,11 +234,11 @@ func TestRenewGivesANewTokenAndKeepsTheValues(t *testing.T) {
 }
 
 func TestDestroyDeletesAndClearsTheCookie(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Cookie: session.Cookie{Name: "__Secure-x", Domain: "example.com", Path: "/app", Partitioned: true, SameSite: http.SameSiteNoneMode}})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store, Cookie: session.Cookie{Name: "__Secure-x", Domain: "example.com", Path: "/app", Partitioned: true, SameSite: http.SameSiteNoneMode}})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
 	var s *session.Session
-	response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, destroyed *session.Session) {
+	response := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, destroyed *session.Session) {
 		s = destroyed
 		s.Destroy()
 		if len(s.Keys()) != 0 || s.ID() != "" || !s.Deadline().IsZero() {
@@ -255,10 +255,10 @@ func TestDestroyDeletesAndClearsTheCookie(t *testing.T) {
 }
 
 func TestSetAfterDestroyBeginsANewSession(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"secret": 1})
-	response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"secret": 1})
+	response := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		s.Destroy()
 		_ = s.Set("notice", "signed out")
 		_ = s.Renew()
@@ -269,7 +269,7 @@ func TestSetAfterDestroyBeginsANewSession(t *testing.T) {
 	if fresh := response.Cookies(); len(fresh) != 1 || fresh[0].Value == cookies[0].Value || fresh[0].MaxAge != 0 {
 		t.Errorf("cookies %v", fresh)
 	}
-	if got := sessiontest.Values(t, manager, response.Cookies()); got != `{"notice":"signed out"}` {
+	if got := testkit.Values(t, manager, response.Cookies()); got != `{"notice":"signed out"}` {
 		t.Errorf("got %s", got)
 	}
 }

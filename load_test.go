@@ -13,14 +13,14 @@ import (
 
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/driver"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 func TestCommandsOfEachKindOfRequest(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	store := &sessiontest.FaultyStore{Store: b.Store}
-	manager := sessiontest.NewManager(t, session.Config{Store: store})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1, "text": "x"})
+	b, _ := testkit.MiniRedis(t)
+	store := &testkit.FaultyStore{Store: b.Store}
+	manager := testkit.NewManager(t, session.Config{Store: store})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1, "text": "x"})
 	store.Calls()
 	tests := map[string]struct {
 		cookies []*http.Cookie
@@ -45,7 +45,7 @@ func TestCommandsOfEachKindOfRequest(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			response := sessiontest.Request(t, manager, test.cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { test.handler(s) })
+			response := testkit.Request(t, manager, test.cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { test.handler(s) })
 			if calls := store.Calls(); calls != test.calls {
 				t.Errorf("%s", calls)
 			}
@@ -57,9 +57,9 @@ func TestCommandsOfEachKindOfRequest(t *testing.T) {
 }
 
 func TestUntouchedRouteCostsNothing(t *testing.T) {
-	b, mini := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	b, mini := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
 	before := mini.CommandCount()
 	r := httptest.NewRequest("GET", "/", nil)
 	r.AddCookie(cookies[0])
@@ -74,9 +74,9 @@ func TestUntouchedRouteCostsNothing(t *testing.T) {
 }
 
 func TestLoadAfterTheHandlerIsRefused(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	store := &sessiontest.FaultyStore{Store: b.Store}
-	manager := sessiontest.NewManager(t, session.Config{Store: store})
+	b, _ := testkit.MiniRedis(t)
+	store := &testkit.FaultyStore{Store: b.Store}
+	manager := testkit.NewManager(t, session.Config{Store: store})
 	var ctx context.Context
 	manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { ctx = r.Context() })).
 		ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
@@ -86,10 +86,10 @@ func TestLoadAfterTheHandlerIsRefused(t *testing.T) {
 }
 
 func TestFailedLoadIsRemembered(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	store := &sessiontest.FaultyStore{Store: b.Store, OnLoad: func() error { return errors.New("no route") }}
-	manager := sessiontest.NewManager(t, session.Config{Store: store})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	b, _ := testkit.MiniRedis(t)
+	store := &testkit.FaultyStore{Store: b.Store, OnLoad: func() error { return errors.New("no route") }}
+	manager := testkit.NewManager(t, session.Config{Store: store})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
 	r := httptest.NewRequest("GET", "/", nil)
 	r.AddCookie(cookies[0])
 	store.Calls()
@@ -106,10 +106,10 @@ func TestFailedLoadIsRemembered(t *testing.T) {
 }
 
 func TestLoadWithAnEndedContext(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	store := &sessiontest.FaultyStore{Store: b.Store}
-	manager := sessiontest.NewManager(t, session.Config{Store: store})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	b, _ := testkit.MiniRedis(t)
+	store := &testkit.FaultyStore{Store: b.Store}
+	manager := testkit.NewManager(t, session.Config{Store: store})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
 	r := httptest.NewRequest("GET", "/", nil)
 	r.AddCookie(cookies[0])
 	store.Calls()
@@ -135,9 +135,9 @@ func TestLoadWithAnEndedContext(t *testing.T) {
 }
 
 func TestLoadOfALoadedSessionNeedsNoLivingContext(t *testing.T) {
-	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory()})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+	manager := testkit.NewManager(t, session.Config{Store: testkit.NewMemory()})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 		ended, cancel := context.WithCancel(r.Context())
 		cancel()
 		if again, err := session.Load(ended); again != s || err != nil {
@@ -148,8 +148,8 @@ func TestLoadOfALoadedSessionNeedsNoLivingContext(t *testing.T) {
 
 func TestLoadObeysTheDeadlineOfItsContext(t *testing.T) {
 	var got time.Time
-	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.ContextStore{Store: sessiontest.NewMemory(), Given: func(ctx context.Context) { got, _ = ctx.Deadline() }}})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	manager := testkit.NewManager(t, session.Config{Store: testkit.ContextStore{Store: testkit.NewMemory(), Given: func(ctx context.Context) { got, _ = ctx.Deadline() }}})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
 	r := httptest.NewRequest("GET", "/", nil)
 	r.AddCookie(cookies[0])
 	manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -176,17 +176,17 @@ func TestCauseOfTheStoresContextIsItsDeadline(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			memory := sessiontest.NewMemory()
-			cookies, _ := sessiontest.Begin(t, sessiontest.NewManager(t, session.Config{Store: memory}), map[string]any{"n": 1})
+			memory := testkit.NewMemory()
+			cookies, _ := testkit.Begin(t, testkit.NewManager(t, session.Config{Store: memory}), map[string]any{"n": 1})
 			asked := false
-			store := sessiontest.ContextStore{Store: memory, Given: func(ctx context.Context) {
+			store := testkit.ContextStore{Store: memory, Given: func(ctx context.Context) {
 				asked = true
 				wait(ctx)
 				if err := context.Cause(ctx); err != context.DeadlineExceeded {
 					t.Errorf("the cause is %v", err)
 				}
 			}}
-			manager := sessiontest.NewManager(t, session.Config{Store: store, StoreTimeout: 10 * time.Millisecond})
+			manager := testkit.NewManager(t, session.Config{Store: store, StoreTimeout: 10 * time.Millisecond})
 			ctx, cancel := context.WithCancelCause(t.Context())
 			r := httptest.NewRequestWithContext(ctx, "GET", "/", nil)
 			r.AddCookie(cookies[0])
@@ -204,10 +204,10 @@ func TestCauseOfTheStoresContextIsItsDeadline(t *testing.T) {
 type contextKey struct{}
 
 func TestFailedLoadLeavesNoID(t *testing.T) {
-	store := &sessiontest.FaultyStore{Store: sessiontest.NewMemory()}
-	manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: new(sessiontest.Logs).Logger()})
-	one, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-	two, _ := sessiontest.Begin(t, manager, map[string]any{"n": 2})
+	store := &testkit.FaultyStore{Store: testkit.NewMemory()}
+	manager := testkit.NewManager(t, session.Config{Store: store, Logger: new(testkit.Logs).Logger()})
+	one, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
+	two, _ := testkit.Begin(t, manager, map[string]any{"n": 2})
 	var s *session.Session
 	r := httptest.NewRequest("GET", "/", nil)
 	for _, cookie := range append(one, two...) {
@@ -235,23 +235,23 @@ func TestFailedLoadLeavesNoID(t *testing.T) {
 }
 
 func TestValuesThatAreNoSessions(t *testing.T) {
-	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
+	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
 		for _, value := range []string{"", "null", "[1]", `"text"`, "1", `{"a":1`, `{"a":1}{"b":2}`, `{"a":1} x`, "\xff\xfe", "{'a':1}"} {
 			t.Run(value, func(t *testing.T) {
-				var log sessiontest.Logs
-				manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Logger: log.Logger()})
-				cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+				var log testkit.Logs
+				manager := testkit.NewManager(t, session.Config{Store: b.Store, Logger: log.Logger()})
+				cookies, id := testkit.Begin(t, manager, map[string]any{"n": 1})
 				b.Do("SET", "session:"+id, value, "PX", 60000)
 				var response *http.Response
 				for range 2 {
-					response = sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+					response = testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 						if s.ID() != "" || len(s.Keys()) != 0 {
 							t.Errorf("there is a session %q", s.ID())
 						}
 						_ = s.Set("n", 2)
 					})
 				}
-				if response.StatusCode != 200 || sessiontest.Values(t, manager, response.Cookies()) != `{"n":2}` {
+				if response.StatusCode != 200 || testkit.Values(t, manager, response.Cookies()) != `{"n":2}` {
 					t.Errorf("no new session: %d", response.StatusCode)
 				}
 				if got := b.Get(t, id); got != value {
@@ -266,11 +266,11 @@ func TestValuesThatAreNoSessions(t *testing.T) {
 }
 
 func TestKeyOfAnotherTypeIsNoSession(t *testing.T) {
-	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
-		var log sessiontest.Logs
-		manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Logger: log.Logger()})
-		cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
+		var log testkit.Logs
+		manager := testkit.NewManager(t, session.Config{Store: b.Store, Logger: log.Logger()})
+		cookies, id := testkit.Begin(t, manager, map[string]any{"n": 1})
+		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			b.Do("DEL", "session:"+id)
 			b.Do("RPUSH", "session:"+id, "x")
 			_ = s.Set("n", 2)
@@ -278,7 +278,7 @@ func TestKeyOfAnotherTypeIsNoSession(t *testing.T) {
 				t.Errorf("Save over a list: %v", err)
 			}
 		})
-		if got := sessiontest.Values(t, manager, cookies); got != "{}" || !strings.Contains(log.String(), id) {
+		if got := testkit.Values(t, manager, cookies); got != "{}" || !strings.Contains(log.String(), id) {
 			t.Errorf("got %s, log %s", got, log.String())
 		}
 		if n := b.Do("LLEN", "session:"+id); n != int64(1) {
@@ -288,13 +288,13 @@ func TestKeyOfAnotherTypeIsNoSession(t *testing.T) {
 }
 
 func TestSeveralCookiesOfTheName(t *testing.T) {
-	b, mini := sessiontest.MiniRedis(t)
-	var log sessiontest.Logs
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Logger: log.Logger()})
-	good, id := sessiontest.Begin(t, manager, map[string]any{"who": "good"})
-	other, otherID := sessiontest.Begin(t, manager, map[string]any{"who": "other"})
+	b, mini := testkit.MiniRedis(t)
+	var log testkit.Logs
+	manager := testkit.NewManager(t, session.Config{Store: b.Store, Logger: log.Logger()})
+	good, id := testkit.Begin(t, manager, map[string]any{"who": "good"})
+	other, otherID := testkit.Begin(t, manager, map[string]any{"who": "other"})
 	dead := func() *http.Cookie {
-		cookies, id := sessiontest.Begin(t, manager, map[string]any{"x": 1})
+		cookies, id := testkit.Begin(t, manager, map[string]any{"x": 1})
 		b.Do("DEL", "session:"+id)
 		return cookies[0]
 	}
@@ -317,7 +317,7 @@ func TestSeveralCookiesOfTheName(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			before := mini.CommandCount()
-			if got := sessiontest.Values(t, manager, test.cookies); got != test.want {
+			if got := testkit.Values(t, manager, test.cookies); got != test.want {
 				t.Errorf("got %s", got)
 			}
 			if commands := mini.CommandCount() - before; commands != test.commands {

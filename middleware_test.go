@@ -18,12 +18,12 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 func TestHandlerRefusesNil(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	defer func() {
 		if recover() == nil {
 			t.Error("no panic")
@@ -86,14 +86,14 @@ var firstActs = map[string]func(w http.ResponseWriter, r *http.Request) error{
 // The cookie arrives, and the session is in Redis before the first byte of the response, whatever the handler's first act
 // is.
 func TestSessionIsSavedBeforeTheHeadersLeave(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	for name, act := range firstActs {
 		for _, protocol := range []string{"HTTP/1.1", "HTTP/2.0"} {
 			t.Run(name+" "+protocol, func(t *testing.T) {
 				var id string
-				server := sessiontest.Serve(t, storedFirst(t, b, manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					s := sessiontest.Load(t, r)
+				server := testkit.Serve(t, storedFirst(t, b, manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					s := testkit.Load(t, r)
 					if err := s.Set("user", "alice"); err != nil {
 						t.Error(err)
 					}
@@ -102,7 +102,7 @@ func TestSessionIsSavedBeforeTheHeadersLeave(t *testing.T) {
 					}
 					id = s.ID()
 				}))))
-				client := sessiontest.NewBrowser(t, server)
+				client := testkit.NewBrowser(t, server)
 				if protocol == "HTTP/1.1" {
 					client.Client.Transport = http1(client.Client.Transport)
 				}
@@ -136,7 +136,7 @@ func http1(transport http.RoundTripper) http.RoundTripper {
 
 // storedFirst checks, below the session's response writer, that every first byte finds a session in Redis, and that no
 // cookie is in an informational response.
-func storedFirst(t *testing.T, b sessiontest.Backend, next http.Handler) http.Handler {
+func storedFirst(t *testing.T, b testkit.Backend, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		next.ServeHTTP(&probe{ResponseWriter: w, first: func(code int) {
 			cookies := w.Header()["Set-Cookie"]
@@ -179,10 +179,10 @@ func TestHijackSavesAndLeavesTheCookieToTheHijacker(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b, _ := sessiontest.MiniRedis(t)
-			manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+			b, _ := testkit.MiniRedis(t)
+			manager := testkit.NewManager(t, session.Config{Store: b.Store})
 			server := httptest.NewServer(manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				s := sessiontest.Load(t, r)
+				s := testkit.Load(t, r)
 				_ = s.Set("user", "alice")
 				conn, buf, err := hijack(w)
 				if err != nil {
@@ -221,10 +221,10 @@ func TestHijackSavesAndLeavesTheCookieToTheHijacker(t *testing.T) {
 }
 
 func TestEarlyHintsCarryNoCookieAndLeaveTheSessionOpen(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	server := sessiontest.Serve(t, manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s := sessiontest.Load(t, r)
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	server := testkit.Serve(t, manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := testkit.Load(t, r)
 		_ = s.Set("before", 1)
 		w.Header().Set("Link", "</style.css>; rel=preload")
 		w.WriteHeader(http.StatusEarlyHints)
@@ -255,27 +255,27 @@ func TestEarlyHintsCarryNoCookieAndLeaveTheSessionOpen(t *testing.T) {
 }
 
 func TestDeadlinesReachTheConnection(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	server := sessiontest.Serve(t, manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	server := testkit.Serve(t, manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Minute)); err != nil {
 			t.Errorf("SetWriteDeadline: %v", err)
 		}
 	})))
-	sessiontest.NewBrowser(t, server).Get("/")
+	testkit.NewBrowser(t, server).Get("/")
 }
 
 func TestFailedSaveReachesTheClientAsOnErrorsAnswerOnly(t *testing.T) {
 	for name, act := range firstActs {
 		t.Run(name, func(t *testing.T) {
-			b, _ := sessiontest.MiniRedis(t)
-			store := &sessiontest.FaultyStore{Store: b.Store, BeforeSave: func() error { return errors.New("disk on fire") }}
-			var log sessiontest.Logs
-			manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: log.Logger()})
+			b, _ := testkit.MiniRedis(t)
+			store := &testkit.FaultyStore{Store: b.Store, BeforeSave: func() error { return errors.New("disk on fire") }}
+			var log testkit.Logs
+			manager := testkit.NewManager(t, session.Config{Store: store, Logger: log.Logger()})
 			outer := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("X-Outer", "kept")
 				manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-					s := sessiontest.Load(t, r)
+					s := testkit.Load(t, r)
 					_ = s.Set("user", "alice")
 					header := w.Header()
 					header.Set("Content-Length", "7")
@@ -303,7 +303,7 @@ func TestFailedSaveReachesTheClientAsOnErrorsAnswerOnly(t *testing.T) {
 					}
 				})).ServeHTTP(w, r)
 			})
-			got := sessiontest.NewBrowser(t, sessiontest.Serve(t, outer)).Get("/")
+			got := testkit.NewBrowser(t, testkit.Serve(t, outer)).Get("/")
 			if got.StatusCode != 503 || got.Text != "session unavailable\n" {
 				t.Errorf("got %d %q", got.StatusCode, got.Text)
 			}
@@ -341,10 +341,10 @@ func TestOnErrorAnswersInItsOwnWay(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			b, _ := sessiontest.MiniRedis(t)
+			b, _ := testkit.MiniRedis(t)
 			failure := errors.New("disk on fire")
-			store := &sessiontest.FaultyStore{Store: b.Store, BeforeSave: func() error { return failure }}
-			manager := sessiontest.NewManager(t, session.Config{Store: store, OnError: func(w http.ResponseWriter, r *http.Request, err error) {
+			store := &testkit.FaultyStore{Store: b.Store, BeforeSave: func() error { return failure }}
+			manager := testkit.NewManager(t, session.Config{Store: store, OnError: func(w http.ResponseWriter, r *http.Request, err error) {
 				if !errors.Is(err, failure) {
 					t.Errorf("OnError got %v", err)
 				}
@@ -353,8 +353,8 @@ func TestOnErrorAnswersInItsOwnWay(t *testing.T) {
 				}
 				test.onError(w, r, err)
 			}})
-			got := sessiontest.NewBrowser(t, sessiontest.Serve(t, manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				_ = sessiontest.Load(t, r).Set("user", "alice")
+			got := testkit.NewBrowser(t, testkit.Serve(t, manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				_ = testkit.Load(t, r).Set("user", "alice")
 				http.Error(w, "handler's page", 404)
 			})))).Get("/")
 			if got.StatusCode != test.status || !strings.Contains(got.Text, test.body) || strings.Contains(got.Text, "handler") {
@@ -365,31 +365,31 @@ func TestOnErrorAnswersInItsOwnWay(t *testing.T) {
 }
 
 func TestHeadersOfResponses(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	server := sessiontest.Serve(t, manager.Handler(sessiontest.Routes{
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	server := testkit.Serve(t, manager.Handler(testkit.Routes{
 		"/untouched": func(w http.ResponseWriter, r *http.Request) {},
-		"/read":      func(w http.ResponseWriter, r *http.Request) { sessiontest.Load(t, r) },
-		"/set":       func(w http.ResponseWriter, r *http.Request) { _ = sessiontest.Load(t, r).Set("n", 1) },
-		"/again":     func(w http.ResponseWriter, r *http.Request) { _ = sessiontest.Load(t, r).Set("n", 2) },
-		"/renew":     func(w http.ResponseWriter, r *http.Request) { _ = sessiontest.Load(t, r).Renew() },
-		"/destroy":   func(w http.ResponseWriter, r *http.Request) { sessiontest.Load(t, r).Destroy() },
+		"/read":      func(w http.ResponseWriter, r *http.Request) { testkit.Load(t, r) },
+		"/set":       func(w http.ResponseWriter, r *http.Request) { _ = testkit.Load(t, r).Set("n", 1) },
+		"/again":     func(w http.ResponseWriter, r *http.Request) { _ = testkit.Load(t, r).Set("n", 2) },
+		"/renew":     func(w http.ResponseWriter, r *http.Request) { _ = testkit.Load(t, r).Renew() },
+		"/destroy":   func(w http.ResponseWriter, r *http.Request) { testkit.Load(t, r).Destroy() },
 		"/public": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "public, max-age=60")
-			_ = sessiontest.Load(t, r).Renew()
+			_ = testkit.Load(t, r).Renew()
 		},
 		"/own": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "max-age=60")
 			w.Header().Add("Vary", "Accept, cookie")
-			sessiontest.Load(t, r)
+			testkit.Load(t, r)
 		},
 		"/other": func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Add("Vary", "Accept-Encoding")
 			http.SetCookie(w, &http.Cookie{Name: "theme", Value: "dark"})
-			sessiontest.Load(t, r)
+			testkit.Load(t, r)
 		},
 	}))
-	browser := sessiontest.NewBrowser(t, server)
+	browser := testkit.NewBrowser(t, server)
 	for _, step := range []struct {
 		path, vary, cache string
 		cookie            bool
@@ -416,11 +416,11 @@ func TestHeadersOfResponses(t *testing.T) {
 }
 
 func TestManagerMountedTwiceActsOnce(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	store := &sessiontest.FaultyStore{Store: b.Store}
-	manager := sessiontest.NewManager(t, session.Config{Store: store})
-	browser := sessiontest.NewBrowser(t, sessiontest.Serve(t, manager.Handler(manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = sessiontest.Load(t, r).Set("n", 1)
+	b, _ := testkit.MiniRedis(t)
+	store := &testkit.FaultyStore{Store: b.Store}
+	manager := testkit.NewManager(t, session.Config{Store: store})
+	browser := testkit.NewBrowser(t, testkit.Serve(t, manager.Handler(manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_ = testkit.Load(t, r).Set("n", 1)
 	})))))
 	if got := browser.Get("/"); len(got.Header["Set-Cookie"]) != 1 {
 		t.Errorf("cookies %q", got.Header["Set-Cookie"])
@@ -431,10 +431,10 @@ func TestManagerMountedTwiceActsOnce(t *testing.T) {
 }
 
 func TestNestedManagersKeepTheirOwnSessions(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	outer := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	inner := sessiontest.NewManager(t, session.Config{Store: b.Store, Cookie: session.Cookie{Name: "__Host-admin"}})
-	server := sessiontest.Serve(t, outer.Handler(inner.Handler(sessiontest.Routes{
+	b, _ := testkit.MiniRedis(t)
+	outer := testkit.NewManager(t, session.Config{Store: b.Store})
+	inner := testkit.NewManager(t, session.Config{Store: b.Store, Cookie: session.Cookie{Name: "__Host-admin"}})
+	server := testkit.Serve(t, outer.Handler(inner.Handler(testkit.Routes{
 		"/set": func(w http.ResponseWriter, r *http.Request) {
 			site, err := outer.Load(r.Context())
 			if err != nil {
@@ -442,7 +442,7 @@ func TestNestedManagersKeepTheirOwnSessions(t *testing.T) {
 				return
 			}
 			_ = site.Set("who", "site")
-			_ = sessiontest.Load(t, r).Set("who", "admin")
+			_ = testkit.Load(t, r).Set("who", "admin")
 		},
 		"/get": func(w http.ResponseWriter, r *http.Request) {
 			site, _ := outer.Load(r.Context())
@@ -452,7 +452,7 @@ func TestNestedManagersKeepTheirOwnSessions(t *testing.T) {
 			fmt.Fprint(w, a, " ", b)
 		},
 	})))
-	browser := sessiontest.NewBrowser(t, server)
+	browser := testkit.NewBrowser(t, server)
 	if got := browser.Get("/set"); len(got.Header["Set-Cookie"]) != 2 {
 		t.Errorf("cookies %q", got.Header["Set-Cookie"])
 	}
@@ -464,9 +464,9 @@ func TestNestedManagersKeepTheirOwnSessions(t *testing.T) {
 const who = session.Key[string]("who")
 
 func TestLoadOutsideOfTheMiddlewareSaysSo(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	other := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	other := testkit.NewManager(t, session.Config{Store: b.Store})
 	if _, err := session.Load(context.Background()); err == nil || !strings.Contains(err.Error(), "Manager.Handler") {
 		t.Errorf("got %v", err)
 	}
@@ -478,11 +478,11 @@ func TestLoadOutsideOfTheMiddlewareSaysSo(t *testing.T) {
 }
 
 func TestPanicSavesNothing(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	var kept *session.Session
 	handler := manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		kept = sessiontest.Load(t, r)
+		kept = testkit.Load(t, r)
 		_ = kept.Set("user", "alice")
 		panic("boom")
 	}))
@@ -504,17 +504,17 @@ func TestPanicSavesNothing(t *testing.T) {
 }
 
 func TestTimeoutHandlerInside(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	release := make(chan struct{})
 	late := make(chan error, 1)
-	server := sessiontest.Serve(t, manager.Handler(http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s := sessiontest.Load(t, r)
+	server := testkit.Serve(t, manager.Handler(http.TimeoutHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s := testkit.Load(t, r)
 		<-r.Context().Done()
 		<-release
 		late <- s.Set("user", "alice")
 	}), time.Millisecond, "slow")))
-	if got := sessiontest.NewBrowser(t, server).Get("/"); got.StatusCode != 503 || got.SetCookie() != "" {
+	if got := testkit.NewBrowser(t, server).Get("/"); got.StatusCode != 503 || got.SetCookie() != "" {
 		t.Errorf("got %d %v", got.StatusCode, got.Header)
 	}
 	close(release)
@@ -527,16 +527,16 @@ func TestTimeoutHandlerInside(t *testing.T) {
 }
 
 func TestFuncOfTheMiddlewareType(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	var wrap func(http.Handler) http.Handler = sessiontest.NewManager(t, session.Config{Store: b.Store}).Handler
+	b, _ := testkit.MiniRedis(t)
+	var wrap func(http.Handler) http.Handler = testkit.NewManager(t, session.Config{Store: b.Store}).Handler
 	if wrap(http.NotFoundHandler()) == nil {
 		t.Error("nil")
 	}
 }
 
 func TestUnsupportedFlushIsReported(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := http.NewResponseController(w).Flush(); !errors.Is(err, http.ErrNotSupported) {
 			t.Errorf("got %v", err)
@@ -545,12 +545,12 @@ func TestUnsupportedFlushIsReported(t *testing.T) {
 }
 
 func TestVaryStarIsLeftAlone(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	recorder := httptest.NewRecorder()
 	manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Vary", "*")
-		sessiontest.Load(t, r)
+		testkit.Load(t, r)
 	})).ServeHTTP(recorder, httptest.NewRequest("GET", "/", nil))
 	if got := recorder.Header()["Vary"]; !slices.Equal(got, []string{"*"}) {
 		t.Errorf("Vary %q", got)

@@ -10,23 +10,23 @@ import (
 	"testing"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 const nonce = session.Key[string]("nonce")
 
 // Of requests that all loaded the session before one of them took the value, one gets it.
 func TestTakeIsExclusive(t *testing.T) {
-	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
-		managers := []*session.Manager{sessiontest.NewManager(t, session.Config{Store: b.Store}), sessiontest.NewManager(t, session.Config{Store: b.Store})}
-		cookies, _ := sessiontest.Begin(t, managers[0], map[string]any{"nonce": "abc", "kept": true})
+	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
+		managers := []*session.Manager{testkit.NewManager(t, session.Config{Store: b.Store}), testkit.NewManager(t, session.Config{Store: b.Store})}
+		cookies, _ := testkit.Begin(t, managers[0], map[string]any{"nonce": "abc", "kept": true})
 		const n = 20
 		var loaded, done sync.WaitGroup
 		loaded.Add(n)
 		results := make(chan error, n)
 		for i := range n {
 			done.Go(func() {
-				sessiontest.Request(t, managers[i%2], cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+				testkit.Request(t, managers[i%2], cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 					loaded.Done()
 					loaded.Wait()
 					got, err := nonce.Take(r.Context(), s)
@@ -50,7 +50,7 @@ func TestTakeIsExclusive(t *testing.T) {
 		if taken != 1 {
 			t.Errorf("%d requests got it", taken)
 		}
-		if got := sessiontest.Values(t, managers[0], cookies); got != `{"kept":true}` {
+		if got := testkit.Values(t, managers[0], cookies); got != `{"kept":true}` {
 			t.Errorf("stored %s", got)
 		}
 	})
@@ -70,11 +70,11 @@ func TestTakeThatFailsLeavesTheRest(t *testing.T) {
 		"another value by another": {`{"nonce":"xyz"}`, nil, nil, `{"mine":1}`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			memory := sessiontest.NewMemory()
-			store := &sessiontest.FaultyStore{Store: memory}
-			manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: new(sessiontest.Logs).Logger()})
-			cookies, id := sessiontest.Begin(t, manager, map[string]any{"nonce": "abc", "mine": 0})
-			sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+			memory := testkit.NewMemory()
+			store := &testkit.FaultyStore{Store: memory}
+			manager := testkit.NewManager(t, session.Config{Store: store, Logger: new(testkit.Logs).Logger()})
+			cookies, id := testkit.Begin(t, manager, map[string]any{"nonce": "abc", "mine": 0})
+			testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 				s.Delete("mine")
 				_ = s.Set("mine", 1)
 				if test.meanwhile != "" {
@@ -102,7 +102,7 @@ func TestTakeThatFailsLeavesTheRest(t *testing.T) {
 					_ = s.Set("mine", 1)
 				}
 			})
-			if got := sessiontest.Values(t, manager, cookies); got != test.stored && test.fault == nil {
+			if got := testkit.Values(t, manager, cookies); got != test.stored && test.fault == nil {
 				t.Errorf("stored %s, want %s", got, test.stored)
 			}
 		})
@@ -110,9 +110,9 @@ func TestTakeThatFailsLeavesTheRest(t *testing.T) {
 }
 
 func TestTakeRefusesWhatPopWould(t *testing.T) {
-	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory(), Logger: new(sessiontest.Logs).Logger()})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"nonce": 1})
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+	manager := testkit.NewManager(t, session.Config{Store: testkit.NewMemory(), Logger: new(testkit.Logs).Logger()})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"nonce": 1})
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 		if got, err := nonce.Take(r.Context(), s); err == nil || got != "" {
 			t.Errorf("a number: %q, %v", got, err)
 		}
@@ -128,18 +128,18 @@ func TestTakeRefusesWhatPopWould(t *testing.T) {
 			t.Errorf("ended context: %v", err)
 		}
 	})
-	if got := sessiontest.Values(t, manager, cookies); got != `{"nonce":1}` {
+	if got := testkit.Values(t, manager, cookies); got != `{"nonce":1}` {
 		t.Errorf("stored %s", got)
 	}
 }
 
 // A value of another type is not the same as none: the log says so, once for a request and key.
 func TestValueOfAnotherTypeIsLoggedOnce(t *testing.T) {
-	log := new(sessiontest.Logs)
-	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory(), Logger: log.Logger()})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"nonce": 8124})
+	log := new(testkit.Logs)
+	manager := testkit.NewManager(t, session.Config{Store: testkit.NewMemory(), Logger: log.Logger()})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"nonce": 8124})
 	for range 2 {
-		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			for range 3 {
 				_, _ = nonce.Get(s)
 				_, _ = nonce.Pop(s)
@@ -168,11 +168,11 @@ func TestDiscard(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			store := &sessiontest.FaultyStore{Store: sessiontest.NewMemory()}
-			manager := sessiontest.NewManager(t, session.Config{Store: store})
-			cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+			store := &testkit.FaultyStore{Store: testkit.NewMemory()}
+			manager := testkit.NewManager(t, session.Config{Store: store})
+			cookies, id := testkit.Begin(t, manager, map[string]any{"n": 1})
 			store.Calls()
-			response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+			response := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 				work(r, s)
 				s.Discard()
 				if n, _ := session.Key[int]("n").Get(s); n != 1 || s.ID() != id {
@@ -182,14 +182,14 @@ func TestDiscard(t *testing.T) {
 			if len(response.Cookies()) > 0 || store.Calls() != "1 loads, 0 saves, 0 deletes" {
 				t.Errorf("cookies %v", response.Cookies())
 			}
-			if got := sessiontest.Values(t, manager, cookies); got != `{"n":1}` {
+			if got := testkit.Values(t, manager, cookies); got != `{"n":1}` {
 				t.Errorf("stored %s", got)
 			}
 		})
 	}
 	t.Run("after a Save", func(t *testing.T) {
-		manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory()})
-		response := sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+		manager := testkit.NewManager(t, session.Config{Store: testkit.NewMemory()})
+		response := testkit.Request(t, manager, nil, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 			_ = s.Set("n", 1)
 			if err := s.Save(r.Context()); err != nil {
 				t.Error(err)
@@ -198,7 +198,7 @@ func TestDiscard(t *testing.T) {
 			_ = s.Set("n", 2)
 			s.Discard()
 		})
-		if got := sessiontest.Values(t, manager, response.Cookies()); got != `{"n":1}` {
+		if got := testkit.Values(t, manager, response.Cookies()); got != `{"n":1}` {
 			t.Errorf("stored %s", got)
 		}
 	})
@@ -206,10 +206,10 @@ func TestDiscard(t *testing.T) {
 
 // HandlerFunc answers a failed load by OnError, and needs no Handler around it.
 func TestHandlerFunc(t *testing.T) {
-	store := &sessiontest.FaultyStore{Store: sessiontest.NewMemory()}
+	store := &testkit.FaultyStore{Store: testkit.NewMemory()}
 	down := errors.New("down")
 	var told error
-	manager := sessiontest.NewManager(t, session.Config{Store: store, OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
+	manager := testkit.NewManager(t, session.Config{Store: store, OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
 		told = err
 		http.Error(w, "later", http.StatusServiceUnavailable)
 	}})
@@ -231,7 +231,7 @@ func TestHandlerFunc(t *testing.T) {
 			}
 			cookies := serve(nil).Cookies()
 			serve(cookies)
-			if got := sessiontest.Values(t, manager, cookies); got != `{"visits":2}` {
+			if got := testkit.Values(t, manager, cookies); got != `{"visits":2}` {
 				t.Errorf("stored %s", got)
 			}
 			store.OnLoad = func() error { return down }

@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // parseUpload reads a form whose file is larger than the memory that it grants, so that net/http makes a temporary file.
@@ -41,8 +41,8 @@ func temporaryFiles(t *testing.T) []string {
 // upload posts a file of 64 kB, and returns when the server is done with the request.
 func upload(t *testing.T, protocol string, handler http.Handler) {
 	t.Helper()
-	server := sessiontest.Serve(t, handler)
-	client := sessiontest.NewBrowser(t, server).Client
+	server := testkit.Serve(t, handler)
+	client := testkit.NewBrowser(t, server).Client
 	if protocol == "HTTP/1.1" {
 		client.Transport = http1(client.Transport)
 	}
@@ -68,12 +68,12 @@ func recovering(next http.Handler) http.Handler {
 }
 
 func TestUploadsLeaveNoTemporaryFiles(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	handlers := map[string]http.HandlerFunc{
 		"without a session": func(_ http.ResponseWriter, r *http.Request) { parseUpload(t, r) },
 		"with a session": func(w http.ResponseWriter, r *http.Request) {
-			_ = sessiontest.Load(t, r).Set("n", 1)
+			_ = testkit.Load(t, r).Set("n", 1)
 			parseUpload(t, r)
 			_, _ = io.WriteString(w, "ok")
 		},
@@ -97,7 +97,7 @@ func TestUploadsLeaveNoTemporaryFiles(t *testing.T) {
 				"":                        manager.Handler(handler),
 				", recovered outside":     recovering(manager.Handler(handler)),
 				", recovered inside":      manager.Handler(recovering(handler)),
-				", with two Managers":     sessiontest.NewManager(t, session.Config{Store: b.Store}).Handler(manager.Handler(handler)),
+				", with two Managers":     testkit.NewManager(t, session.Config{Store: b.Store}).Handler(manager.Handler(handler)),
 				", with a Manager twice":  manager.Handler(manager.Handler(handler)),
 				", parsed in OnError too": failingManager(t, b).Handler(handler),
 			} {
@@ -114,17 +114,17 @@ func TestUploadsLeaveNoTemporaryFiles(t *testing.T) {
 }
 
 // failingManager has a store that saves nothing and an OnError that reads the form.
-func failingManager(t *testing.T, b sessiontest.Backend) *session.Manager {
-	return sessiontest.NewManager(t, session.Config{
-		Store:   &sessiontest.FaultyStore{Store: b.Store, BeforeSave: func() error { return io.ErrUnexpectedEOF }},
+func failingManager(t *testing.T, b testkit.Backend) *session.Manager {
+	return testkit.NewManager(t, session.Config{
+		Store:   &testkit.FaultyStore{Store: b.Store, BeforeSave: func() error { return io.ErrUnexpectedEOF }},
 		OnError: func(_ http.ResponseWriter, r *http.Request, _ error) { _ = r.ParseMultipartForm(1) },
 	})
 }
 
 // What handlers parse is there for the code around them, as it is without a session.
 func TestFormsAreSeenOutside(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	upload(t, "HTTP/2.0", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			_ = r.ParseMultipartForm(1 << 20)
@@ -143,8 +143,8 @@ func TestFormsAreSeenOutside(t *testing.T) {
 
 // A form that was parsed outside belongs to whoever parsed it.
 func TestFormsParsedOutsideStay(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	upload(t, "HTTP/2.0", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		_ = r.ParseMultipartForm(1)
 		form := r.MultipartForm
@@ -159,8 +159,8 @@ func TestFormsParsedOutsideStay(t *testing.T) {
 }
 
 func TestPatternIsSeenOutside(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	inner := http.NewServeMux()
 	inner.HandleFunc("GET /a/{id}", func(http.ResponseWriter, *http.Request) {})
 	inner.HandleFunc("GET /panics/{id}", func(http.ResponseWriter, *http.Request) { panic("boom") })
@@ -191,10 +191,10 @@ func TestPatternIsSeenOutside(t *testing.T) {
 
 // MaxBytesReader knows the server's writer alone, so it stands outside.
 func TestTooLargeUploadClosesTheConnectionWhereMaxBytesReaderIsOutside(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	handler := manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_ = sessiontest.Load(t, r).Set("n", 1)
+		_ = testkit.Load(t, r).Set("n", 1)
 		if _, err := io.ReadAll(r.Body); err == nil {
 			t.Error("the whole body was read")
 		}

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 const (
@@ -22,10 +22,10 @@ const (
 )
 
 func TestValuesSurviveRequestsAndManagers(t *testing.T) {
-	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
-		one, two := sessiontest.NewManager(t, session.Config{Store: b.Store}), sessiontest.NewManager(t, session.Config{Store: b.Store})
-		cookies, _ := sessiontest.Begin(t, one, map[string]any{"user": "alice"})
-		sessiontest.Request(t, two, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
+		one, two := testkit.NewManager(t, session.Config{Store: b.Store}), testkit.NewManager(t, session.Config{Store: b.Store})
+		cookies, _ := testkit.Begin(t, one, map[string]any{"user": "alice"})
+		testkit.Request(t, two, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if name, ok := user.Get(s); name != "alice" || !ok {
 				t.Errorf("got %q, %v", name, ok)
 			}
@@ -34,16 +34,16 @@ func TestValuesSurviveRequestsAndManagers(t *testing.T) {
 			}
 			_ = visits.Set(s, 3)
 		})
-		if got := sessiontest.Values(t, one, cookies); got != `{"user":"alice","visits":3}` {
+		if got := testkit.Values(t, one, cookies); got != `{"user":"alice","visits":3}` {
 			t.Errorf("got %s", got)
 		}
 	})
 }
 
 func TestStoredFormat(t *testing.T) {
-	b, mini := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, IdleTimeout: time.Minute})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"html": "<a&b>"})
+	b, mini := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store, IdleTimeout: time.Minute})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"html": "<a&b>"})
 	if form := regexp.MustCompile(`^\{"_rev":"[A-Za-z0-9_-]{16}","html":"<a&b>"\}$`); !form.MatchString(b.Get(t, id)) {
 		t.Errorf("stored %s", b.Get(t, id))
 	}
@@ -64,11 +64,11 @@ func TestStoredFormat(t *testing.T) {
 func TestUntouchedMembersComeBackByteForByte(t *testing.T) {
 	members := `"big":9007199254740993,"long":123456789012345678901234567890.1234567890123456789,"huge":1e400,` +
 		`"lone":"\ud800","odd":"\u0041\/\b","_own":{"x":[1,2]},"sp" : [ 1 , 2 ],"dup":1,"dup":2,"\u0061":"escaped name","html":"<>&"`
-	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
-		manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-		cookies, id := sessiontest.Begin(t, manager, map[string]any{"x": 1})
+	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
+		manager := testkit.NewManager(t, session.Config{Store: b.Store})
+		cookies, id := testkit.Begin(t, manager, map[string]any{"x": 1})
 		b.Do("SET", "session:"+id, "{"+members+"}", "PX", 60000)
-		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if n, ok := session.Key[int64]("big").Get(s); n != 1<<53+1 || !ok {
 				t.Errorf("big is %d", n)
 			}
@@ -90,11 +90,11 @@ func TestUntouchedMembersComeBackByteForByte(t *testing.T) {
 }
 
 func TestKeysAndValues(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"x": 1})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"x": 1})
 	b.Do("SET", "session:"+id, `{"_hidden":1,"b":1,"a":2,"b":3}`, "PX", 60000)
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if keys := s.Keys(); !slices.Equal(keys, []string{"b", "a"}) {
 			t.Errorf("keys %q", keys)
 		}
@@ -134,9 +134,9 @@ func TestKeysAndValues(t *testing.T) {
 }
 
 func TestSetRefuses(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, MaxBytes: 100})
-	sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store, MaxBytes: 100})
+	testkit.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if err := s.Set("f", func() {}); err == nil || !strings.Contains(err.Error(), `"f"`) {
 			t.Errorf("a function: %v", err)
 		}
@@ -163,15 +163,15 @@ func TestSetRefuses(t *testing.T) {
 
 // MaxBytes holds to the byte: 27 of {"_rev":"0123456789abcdef","k":"…"} are the revision, the rest is the value.
 func TestMaxBytesIsExact(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
+	b, _ := testkit.MiniRedis(t)
 	const limit = 200
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, MaxBytes: limit})
+	manager := testkit.NewManager(t, session.Config{Store: b.Store, MaxBytes: limit})
 	fits := limit - len(`{"_rev":"0123456789abcdef","k":""}`)
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"k": strings.Repeat("x", fits)})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"k": strings.Repeat("x", fits)})
 	if got := len(b.Get(t, id)); got != limit {
 		t.Errorf("stored %d bytes", got)
 	}
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if err := s.Set("k", strings.Repeat("x", fits+1)); !errors.Is(err, session.ErrTooLarge) {
 			t.Errorf("one byte more: %v", err)
 		}
@@ -182,16 +182,16 @@ func TestMaxBytesIsExact(t *testing.T) {
 }
 
 func TestLargerSessionCanBeReadAndShrunk(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
+	b, _ := testkit.MiniRedis(t)
 	var failure error
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, MaxBytes: 100, OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
+	manager := testkit.NewManager(t, session.Config{Store: b.Store, MaxBytes: 100, OnError: func(w http.ResponseWriter, _ *http.Request, err error) {
 		failure = err
 		w.WriteHeader(http.StatusInsufficientStorage)
 	}})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"x": 1})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"x": 1})
 	large := `{"a":"` + strings.Repeat("x", 200) + `","b":1}`
 	b.Do("SET", "session:"+id, large, "PX", 60000)
-	response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	response := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		s.Delete("b")
 		if err := s.Set("a", strings.Repeat("x", 150)); err != nil {
 			t.Errorf("a smaller value: %v", err)
@@ -203,7 +203,7 @@ func TestLargerSessionCanBeReadAndShrunk(t *testing.T) {
 	if got := b.Get(t, id); got != large {
 		t.Errorf("stored %s", got)
 	}
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Delete("a") })
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Delete("a") })
 	if got := b.Get(t, id); !strings.HasSuffix(got, `","b":1}`) {
 		t.Errorf("stored %s", got)
 	}
@@ -211,12 +211,12 @@ func TestLargerSessionCanBeReadAndShrunk(t *testing.T) {
 
 // What the next request cannot read, Set refuses.
 func TestSetRefusesWhatDoesNotFitIntoASession(t *testing.T) {
-	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory()})
+	manager := testkit.NewManager(t, session.Config{Store: testkit.NewMemory()})
 	nested := func(depth int) json.RawMessage {
 		return json.RawMessage(strings.Repeat("[", depth) + strings.Repeat("]", depth))
 	}
 	var s *session.Session
-	cookies := sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, loaded *session.Session) {
+	cookies := testkit.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, loaded *session.Session) {
 		s = loaded
 		if err := s.Set("deep", nested(9999)); err != nil {
 			t.Error(err)
@@ -230,18 +230,18 @@ func TestSetRefusesWhatDoesNotFitIntoASession(t *testing.T) {
 			}
 		}
 	}).Cookies()
-	if got := sessiontest.Values(t, manager, cookies); got != `{"deep":`+string(nested(9999))+`}` {
+	if got := testkit.Values(t, manager, cookies); got != `{"deep":`+string(nested(9999))+`}` {
 		t.Errorf("%d bytes are stored", len(got))
 	}
 }
 
 func TestPopShowsAMessageOnce(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	const notice = session.Key[string]("notice")
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"notice": "saved", "n": 1})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"notice": "saved", "n": 1})
 	for _, want := range []string{"saved", ""} {
-		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if got, ok := notice.Pop(s); got != want || ok != (want != "") {
 				t.Errorf("got %q, %v", got, ok)
 			}
@@ -250,11 +250,11 @@ func TestPopShowsAMessageOnce(t *testing.T) {
 }
 
 func TestUpdateRefusesAValueOfAnotherType(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"visits": "many"})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"visits": "many"})
 	before := b.Get(t, id)
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if err := visits.Update(s, func(n int) int { return n + 1 }); err == nil || !strings.Contains(err.Error(), `"visits"`) {
 			t.Errorf("got %v", err)
 		}
@@ -287,12 +287,12 @@ func (textual) MarshalText() ([]byte, error)  { return []byte("text"), nil }
 
 // What JSON would lose as a whole is an error of Set, not an empty object in the store.
 func TestSetRefusesWhatWouldLoseEverything(t *testing.T) {
-	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory()})
+	manager := testkit.NewManager(t, session.Config{Store: testkit.NewMemory()})
 	refused := []any{hidden{1}, &hidden{1}, []hidden{{1}}, [2]hidden{}, map[string]hidden{"a": {1}}, map[string][]*hidden{}, embedded{}, tagged{1},
 		list{}, nesting{}, pointed{1}, map[string]pointed{"a": {1}}}
 	taken := []any{nil, 1, "text", struct{}{}, map[string]struct{}{"a": {}}, half{1, 2}, promoted{}, time.Now(), &pointed{1}, []pointed{{1}}, textual{1},
 		[]any{1}, json.RawMessage("1"), []byte("x"), map[string]any{}, node{}, struct{ A any }{}}
-	sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	testkit.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		for range 2 { // the second answer comes from the cache
 			for _, value := range refused {
 				if err := s.Set("k", value); err == nil || !strings.Contains(err.Error(), "no exported fields") {
@@ -315,8 +315,8 @@ func TestSetRefusesWhatWouldLoseEverything(t *testing.T) {
 // No value of a session reaches a log, also where the Session is inside of what is logged.
 func TestSessionInsideOfWhatIsLoggedShowsNoValue(t *testing.T) {
 	var out strings.Builder
-	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory()})
-	sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	manager := testkit.NewManager(t, session.Config{Store: testkit.NewMemory()})
+	testkit.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		_ = s.Set("user", "hunter2")
 		inside := struct {
 			S    *session.Session

@@ -14,7 +14,7 @@ import (
 	"testing/iotest"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // What fails without a byte having left is no beginning of the response: the session can still be begun.
@@ -42,9 +42,9 @@ func TestWhatSendsNothingLeavesTheSessionOpen(t *testing.T) {
 	} {
 		for _, before := range []bool{false, true} {
 			t.Run(fmt.Sprint(name, ", with a change before: ", before), func(t *testing.T) {
-				b, _ := sessiontest.MiniRedis(t)
+				b, _ := testkit.MiniRedis(t)
 				runWith(t, test.below, session.Config{Store: b.Store}, func(w http.ResponseWriter, r *http.Request) {
-					s := sessiontest.Load(t, r)
+					s := testkit.Load(t, r)
 					if before {
 						_ = s.Set("before", 1)
 					}
@@ -61,7 +61,7 @@ func TestWhatSendsNothingLeavesTheSessionOpen(t *testing.T) {
 	}
 }
 
-func wantStored(t *testing.T, b sessiontest.Backend, header http.Header, before bool) {
+func wantStored(t *testing.T, b testkit.Backend, header http.Header, before bool) {
 	t.Helper()
 	if n := len(header["Set-Cookie"]); n != 1 {
 		t.Errorf("%d cookies", n)
@@ -94,10 +94,10 @@ func copyFrom(src io.Reader) func(w http.ResponseWriter) error {
 
 // After a Hijack that failed, Destroy and Renew of the session that the request began are as before the headers.
 func TestFailedHijackThenDestroy(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
+	b, _ := testkit.MiniRedis(t)
 	w := layered("H")
 	runWith(t, w, session.Config{Store: b.Store}, func(w http.ResponseWriter, r *http.Request) {
-		s := sessiontest.Load(t, r)
+		s := testkit.Load(t, r)
 		_ = s.Set("n", 1)
 		_ = hijackError(w)
 		if err := s.Renew(); err != nil {
@@ -113,9 +113,9 @@ func TestFailedHijackThenDestroy(t *testing.T) {
 
 // A Hijack after another that went past the session finds no HTTP response that could set the cookie.
 func TestHijackOfAHijackedConnectionIsTheEndOfTheResponse(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
+	b, _ := testkit.MiniRedis(t)
 	server := httptest.NewServer(http.HandlerFunc(func(below http.ResponseWriter, r *http.Request) {
-		sessiontest.NewManager(t, session.Config{Store: b.Store}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		testkit.NewManager(t, session.Config{Store: b.Store}).Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			conn, _, err := below.(http.Hijacker).Hijack()
 			if err != nil {
 				t.Error(err)
@@ -125,7 +125,7 @@ func TestHijackOfAHijackedConnectionIsTheEndOfTheResponse(t *testing.T) {
 			if err := hijackError(w); !errors.Is(err, http.ErrHijacked) {
 				t.Errorf("Hijack: %v", err)
 			}
-			if err := sessiontest.Load(t, r).Set("n", 1); !errors.Is(err, session.ErrHeaderSent) {
+			if err := testkit.Load(t, r).Set("n", 1); !errors.Is(err, session.ErrHeaderSent) {
 				t.Errorf("Set: %v", err)
 			}
 		})).ServeHTTP(below, r)
@@ -147,11 +147,11 @@ func TestOnErrorThatSendsNothingIsA503(t *testing.T) {
 			lyingFlusher
 			hijacking
 		}{ResponseWriter: recorder}
-		b, _ := sessiontest.MiniRedis(t)
+		b, _ := testkit.MiniRedis(t)
 		runWith(t, below, session.Config{
-			Store:   &sessiontest.FaultyStore{Store: b.Store, BeforeSave: func() error { return errOfTest }},
+			Store:   &testkit.FaultyStore{Store: b.Store, BeforeSave: func() error { return errOfTest }},
 			OnError: func(w http.ResponseWriter, _ *http.Request, _ error) { _ = act(w) },
-		}, func(w http.ResponseWriter, r *http.Request) { _ = sessiontest.Load(t, r).Set("n", 1) })
+		}, func(w http.ResponseWriter, r *http.Request) { _ = testkit.Load(t, r).Set("n", 1) })
 		if recorder.Code != http.StatusServiceUnavailable {
 			t.Errorf("%s: %d", name, recorder.Code)
 		}
@@ -190,7 +190,7 @@ func TestFilesAreHandedToTheWriterBelow(t *testing.T) {
 		}
 		below := &sender{ResponseRecorder: httptest.NewRecorder()}
 		run(t, below, func(w http.ResponseWriter, r *http.Request) {
-			_ = sessiontest.Load(t, r).Set("n", 1)
+			_ = testkit.Load(t, r).Set("n", 1)
 			if n, err := w.(io.ReaderFrom).ReadFrom(src); n != int64(len(content)) || err != nil {
 				t.Errorf("ReadFrom: %d, %v", n, err)
 			}
@@ -222,7 +222,7 @@ func TestReadersThatFailLater(t *testing.T) {
 	} {
 		recorder := httptest.NewRecorder()
 		run(t, recorder, func(w http.ResponseWriter, r *http.Request) {
-			_ = sessiontest.Load(t, r).Set("n", 1)
+			_ = testkit.Load(t, r).Set("n", 1)
 			if n, err := w.(io.ReaderFrom).ReadFrom(src); n != 3 || !errors.Is(err, errOfTest) {
 				t.Errorf("%s: %d, %v", name, n, err)
 			}
@@ -246,7 +246,7 @@ func (w *lateWriter) WriteHeaderNow()      { w.sent = append(w.sent, w.code) }
 func TestSwitchingProtocolsIsSentAtOnce(t *testing.T) {
 	late := &lateWriter{ResponseWriter: httptest.NewRecorder()}
 	run(t, unwrapping{late}, func(w http.ResponseWriter, r *http.Request) {
-		_ = sessiontest.Load(t, r).Set("n", 1)
+		_ = testkit.Load(t, r).Set("n", 1)
 		w.WriteHeader(http.StatusSwitchingProtocols)
 		if fmt.Sprint(late.sent) != "[101]" || late.Header().Get("Set-Cookie") == "" {
 			t.Errorf("sent %v with %v", late.sent, late.Header())
@@ -256,8 +256,8 @@ func TestSwitchingProtocolsIsSentAtOnce(t *testing.T) {
 
 // A recoverer outside that still has the writer of the handler, as echo's does, answers for itself.
 func TestRecovererOutsideAnswersThroughTheWriterInside(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	recorder := httptest.NewRecorder()
 	var kept http.ResponseWriter
 	func() {
@@ -267,7 +267,7 @@ func TestRecovererOutsideAnswersThroughTheWriterInside(t *testing.T) {
 		}()
 		manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			kept = w
-			_ = sessiontest.Load(t, r).Set("n", 1)
+			_ = testkit.Load(t, r).Set("n", 1)
 			panic("boom")
 		})).ServeHTTP(recorder, httptest.NewRequest("GET", "/", nil))
 	}()

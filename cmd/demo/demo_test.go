@@ -12,7 +12,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 
 	"github.com/sessionkv/session/internal/redistest"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // The walk-through of the README, with the demo in processes that are killed, on a real Redis.
@@ -64,7 +64,7 @@ func TestWalkThrough(t *testing.T) {
 	p.kill()
 	p = startProcess(t, "-redis", server.URL(), "-ttl", "1s")
 	b.get(t, p.url+"/get")
-	sessiontest.Eventually(t, "the session expires", func() bool { return !exists(key) })
+	testkit.Eventually(t, "the session expires", func() bool { return !exists(key) })
 	b.want(t, p.url+"/get", http.StatusOK, "{}\n")
 
 	b.want(t, p.url+"/set", http.StatusOK, "ok\n")
@@ -104,7 +104,7 @@ func TestEmbeddedRedisLetsSessionsExpire(t *testing.T) {
 	if n := count(); n != 1 {
 		t.Errorf("%d keys for one session", n)
 	}
-	sessiontest.Eventually(t, "the session expires", func() bool { return count() == 0 })
+	testkit.Eventually(t, "the session expires", func() bool { return count() == 0 })
 	b.want(t, d.url+"/get", http.StatusOK, "{}\n")
 	b.want(t, d.url+"/set", http.StatusOK, "ok\n")
 	b.want(t, d.url+"/del", http.StatusOK, "ok\n")
@@ -183,7 +183,7 @@ func TestStartWithoutRedis(t *testing.T) {
 	server.RequireAuth("hunter2")
 	server.Close()
 	d, _ := start(t, "-redis", "redis://:hunter2@"+address)
-	sessiontest.Eventually(t, "a warning", func() bool {
+	testkit.Eventually(t, "a warning", func() bool {
 		return strings.Contains(d.log.String(), `level=WARN msg="sessions answer 503 until Redis does"`)
 	})
 	b := newBrowser(t)

@@ -20,7 +20,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/alicebob/miniredis/v2/server"
 
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // asProgram makes the test binary run main instead of the tests: a process of its own, without another build.
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 type running struct {
 	url   string
 	lines []string // what it printed at the start
-	log   *sessiontest.Logs
+	log   *testkit.Logs
 }
 
 // start runs the demo in this process until the test ends or stop is called, which is when all that it opened must be closed.
@@ -46,7 +46,7 @@ func start(t *testing.T, args ...string) (d *running, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	stdout, w := io.Pipe()
-	d = &running{log: new(sessiontest.Logs)}
+	d = &running{log: new(testkit.Logs)}
 	ended := make(chan error, 1)
 	go func() {
 		err := run(ctx, append([]string{"-addr", "127.0.0.1:0"}, args...), w, d.log)
@@ -55,7 +55,7 @@ func start(t *testing.T, args ...string) (d *running, stop func()) {
 	}()
 	stop = sync.OnceFunc(func() {
 		cancel()
-		if err := sessiontest.Receive(t, ended); err != nil {
+		if err := testkit.Receive(t, ended); err != nil {
 			t.Errorf("run: %v", err)
 		}
 	})
@@ -73,7 +73,7 @@ type process struct {
 func startProcess(t *testing.T, args ...string) *process {
 	t.Helper()
 	p := &process{cmd: command(t, append([]string{"-addr", "127.0.0.1:0"}, args...)...)}
-	p.log = new(sessiontest.Logs)
+	p.log = new(testkit.Logs)
 	p.cmd.Stderr = p.log
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
@@ -89,7 +89,7 @@ func startProcess(t *testing.T, args ...string) *process {
 
 // command is the demo as a program. It ends with the test, at the latest.
 func command(t *testing.T, args ...string) *exec.Cmd {
-	ctx, cancel := context.WithTimeout(t.Context(), sessiontest.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), testkit.Patience)
 	t.Cleanup(cancel)
 	cmd := exec.CommandContext(ctx, os.Args[0], args...)
 	cmd.Env = append(os.Environ(), asProgram+"=1", "GORACE=atexit_sleep_ms=0")
@@ -125,7 +125,7 @@ func newBrowser(t *testing.T) *browser {
 	}
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &browser{http.Client{Jar: jar, Transport: transport, Timeout: sessiontest.Patience}}
+	return &browser{http.Client{Jar: jar, Transport: transport, Timeout: testkit.Patience}}
 }
 
 func (b *browser) get(t *testing.T, url string) (res *http.Response, body string) {
@@ -236,11 +236,11 @@ func TestSignalLetsRequestsFinish(t *testing.T) {
 				body, _ := io.ReadAll(res.Body)
 				answered <- res.Status + " " + string(body)
 			}()
-			sessiontest.Receive(t, arrived)
+			testkit.Receive(t, arrived)
 			if err := p.cmd.Process.Signal(signal); err != nil {
 				t.Fatal(err)
 			}
-			sessiontest.Eventually(t, "the demo takes no more connections", func() bool {
+			testkit.Eventually(t, "the demo takes no more connections", func() bool {
 				conn, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
 				if err == nil {
 					conn.Close()
@@ -248,7 +248,7 @@ func TestSignalLetsRequestsFinish(t *testing.T) {
 				return err != nil
 			})
 			close(release)
-			if got := sessiontest.Receive(t, answered); got != "200 OK ok\n" {
+			if got := testkit.Receive(t, answered); got != "200 OK ok\n" {
 				t.Errorf("the request in flight got %q", got)
 			}
 			if err := p.cmd.Wait(); err != nil {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // match returns what the group of pattern matches in body.
@@ -64,7 +64,7 @@ func TestPageKnowsTheDeadline(t *testing.T) {
 	d, _ := start(t, "-ttl", "8h") // the Lifetime is 8 h too
 	b := newBrowser(t)
 	b.want(t, d.url+"/set", http.StatusOK, "ok\n")
-	sessiontest.Eventually(t, "the deadline comes nearer", func() bool {
+	testkit.Eventually(t, "the deadline comes nearer", func() bool {
 		_, body := b.get(t, d.url)
 		left, err := strconv.Atoi(match(t, body, `data-left="(\d+)"`))
 		return err == nil && left < 8*60*60*1000

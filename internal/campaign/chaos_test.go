@@ -16,7 +16,7 @@ import (
 
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/internal/redistest"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // TestChaos lets nodes count in shared sessions, by real HTTP, while their Redis is killed, stopped and restarted at
@@ -69,12 +69,12 @@ type counted struct {
 func newChaos(t *testing.T) *chaos {
 	c := &chaos{t: t, redis: redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")}
 	for range 3 {
-		b := sessiontest.NewBackend(t, c.redis.Addr())
-		manager := sessiontest.NewManager(t, session.Config{
+		b := testkit.NewBackend(t, c.redis.Addr())
+		manager := testkit.NewManager(t, session.Config{
 			Store:        b.Store,
 			StoreTimeout: 500 * time.Millisecond,
 			Cookie:       session.Cookie{InsecureHTTP: true},
-			Logger:       new(sessiontest.Logs).Logger(),
+			Logger:       new(testkit.Logs).Logger(),
 		})
 		node := httptest.NewServer(manager.Handler(http.HandlerFunc(c.serve)))
 		t.Cleanup(node.Close)

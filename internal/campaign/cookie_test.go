@@ -13,13 +13,13 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // malformed returns the IDs that m was asked for and that no token leads to.
-func malformed(m *sessiontest.Memory) (ids []string) {
+func malformed(m *testkit.Memory) (ids []string) {
 	for _, id := range m.Asked() {
-		if !sessiontest.IsID(id) {
+		if !testkit.IsID(id) {
 			ids = append(ids, id)
 		}
 	}
@@ -29,16 +29,16 @@ func malformed(m *sessiontest.Memory) (ids []string) {
 // E1: Secure is the configuration's business, never that of a header anybody can send.
 func TestSecureDoesNotDependOnTheRequest(t *testing.T) {
 	t.Parallel()
-	b, _ := sessiontest.MiniRedis(t)
+	b, _ := testkit.MiniRedis(t)
 	for _, insecure := range []bool{false, true} {
-		manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Cookie: session.Cookie{InsecureHTTP: insecure}})
+		manager := testkit.NewManager(t, session.Config{Store: b.Store, Cookie: session.Cookie{InsecureHTTP: insecure}})
 		for _, address := range []string{"http://example.com/", "https://example.com/"} {
 			for _, field := range []string{"X-Forwarded-Proto: http", "X-Forwarded-Proto: https", "Forwarded: proto=http", "X-None: "} {
 				r := httptest.NewRequest("GET", address, nil)
 				name, value, _ := strings.Cut(field, ": ")
 				r.Header.Set(name, value)
 				w := httptest.NewRecorder()
-				manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _ = sessiontest.Load(t, r).Set("n", 1) })).ServeHTTP(w, r)
+				manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _ = testkit.Load(t, r).Set("n", 1) })).ServeHTTP(w, r)
 				cookie := w.Result().Cookies()[0]
 				if cookie.Secure == insecure || !cookie.HttpOnly || strings.HasPrefix(cookie.Name, "__Host-") == insecure {
 					t.Errorf("%s with %s: %s", address, field, w.Header().Get("Set-Cookie"))
@@ -103,14 +103,14 @@ var hostileHeaders = map[string]struct {
 // A5, F1, F2, F3, F4: hostile headers over the wire, through the server's own parser.
 func TestHostileCookieHeaders(t *testing.T) {
 	t.Parallel()
-	memory := sessiontest.NewMemory()
-	store := &sessiontest.FaultyStore{Store: memory}
-	var log sessiontest.Logs
-	manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: log.Logger()})
-	alice, _ := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
-	other, _ := sessiontest.Begin(t, manager, map[string]any{"user": "other"})
+	memory := testkit.NewMemory()
+	store := &testkit.FaultyStore{Store: memory}
+	var log testkit.Logs
+	manager := testkit.NewManager(t, session.Config{Store: store, Logger: log.Logger()})
+	alice, _ := testkit.Begin(t, manager, map[string]any{"user": "alice"})
+	other, _ := testkit.Begin(t, manager, map[string]any{"user": "other"})
 	server := httptest.NewServer(manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if name, ok := user.Get(sessiontest.Load(t, r)); ok {
+		if name, ok := user.Get(testkit.Load(t, r)); ok {
 			fmt.Fprint(w, name)
 			return
 		}
@@ -152,11 +152,11 @@ func TestHostileCookieHeaders(t *testing.T) {
 // session, and no failure.
 func TestThousandsOfCookiesAreNoFailure(t *testing.T) {
 	t.Parallel()
-	store := sessiontest.NewMemory()
-	manager := sessiontest.NewManager(t, session.Config{Store: store})
-	alice, id := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
+	store := testkit.NewMemory()
+	manager := testkit.NewManager(t, session.Config{Store: store})
+	alice, id := testkit.Begin(t, manager, map[string]any{"user": "alice"})
 	server := httptest.NewServer(manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		name, _ := user.Get(sessiontest.Load(t, r))
+		name, _ := user.Get(testkit.Load(t, r))
 		fmt.Fprint(w, name)
 	})))
 	defer server.Close()
@@ -175,7 +175,7 @@ func TestThousandsOfCookiesAreNoFailure(t *testing.T) {
 func fill(lines, token, other string) string {
 	lines = strings.NewReplacer("N=", "__Host-session=", "N\u2000", "__Host-session\u2000", "T", token, "O", other).Replace(lines)
 	for strings.Contains(lines, "?") {
-		lines = strings.Replace(lines, "?", sessiontest.Forge(time.Now().Add(time.Hour)), 1)
+		lines = strings.Replace(lines, "?", testkit.Forge(time.Now().Add(time.Hour)), 1)
 	}
 	return lines
 }

@@ -10,13 +10,13 @@ import (
 	"testing"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // FuzzCookieHeader sends any bytes as cookies to a handler that reads and writes its session. It is never answered with
 // an error, and the store is never asked for anything but a well-formed ID.
 func FuzzCookieHeader(f *testing.F) {
-	token, id := sessiontest.LiveToken()
+	token, id := testkit.LiveToken()
 	for _, header := range []string{
 		"", "__Host-session=" + token, "__Host-session=" + token + "; __Host-session=junk", "__Host-session=\"" + token + "\"",
 		"__Host-session= " + token, "__Host-session=" + token + "=", "__host-session=" + token, "$Version=1; __Host-session=" + token,
@@ -27,14 +27,14 @@ func FuzzCookieHeader(f *testing.F) {
 		f.Add(header)
 	}
 	f.Fuzz(func(t *testing.T, header string) {
-		store := sessiontest.NewMemory()
+		store := testkit.NewMemory()
 		store.Put(id, `{"n":1}`)
-		manager := sessiontest.NewManager(t, session.Config{Store: store})
+		manager := testkit.NewManager(t, session.Config{Store: store})
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header["Cookie"] = []string{header}
 		w := httptest.NewRecorder()
 		manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			s := sessiontest.Load(t, r)
+			s := testkit.Load(t, r)
 			if s.ID() != "" && s.ID() != id {
 				t.Errorf("ID %q", s.ID())
 			}
@@ -46,7 +46,7 @@ func FuzzCookieHeader(f *testing.F) {
 			t.Errorf("status %d, headers %v", w.Code, w.Header())
 		}
 		for _, id := range store.Asked() {
-			if !sessiontest.IsID(id) {
+			if !testkit.IsID(id) {
 				t.Errorf("the store was asked for %q", id)
 			}
 		}
@@ -62,13 +62,13 @@ func FuzzStoredValue(f *testing.F) {
 	} {
 		f.Add([]byte(value))
 	}
-	token, id := sessiontest.LiveToken()
+	token, id := testkit.LiveToken()
 	cookie := &http.Cookie{Name: "__Host-session", Value: token}
 	f.Fuzz(func(t *testing.T, value []byte) {
-		store := sessiontest.NewMemory()
+		store := testkit.NewMemory()
 		store.Put(id, string(value))
-		manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: new(sessiontest.Logs).Logger(), MaxBytes: 512 << 20})
-		response := sessiontest.Request(t, manager, []*http.Cookie{cookie}, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		manager := testkit.NewManager(t, session.Config{Store: store, Logger: new(testkit.Logs).Logger(), MaxBytes: 512 << 20})
+		response := testkit.Request(t, manager, []*http.Cookie{cookie}, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			if text := s.JSON(); !json.Valid(text) {
 				t.Errorf("JSON: %s", text)
 			}
@@ -115,10 +115,10 @@ func FuzzSet(f *testing.F) {
 		f.Add(key, []byte("[1]"))
 	}
 	f.Fuzz(func(t *testing.T, key string, text []byte) {
-		manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewMemory()})
-		cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+		manager := testkit.NewManager(t, session.Config{Store: testkit.NewMemory()})
+		cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
 		var refused error
-		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			refused = s.Set(key, json.RawMessage(text))
 		})
 		separators := strings.NewReplacer("\u2028", `\u2028`, "\u2029", `\u2029`)
@@ -128,7 +128,7 @@ func FuzzSet(f *testing.F) {
 		} else if err := json.Compact(&want, text); refused == nil && err != nil {
 			t.Fatalf("Set accepts %q under %q", text, key)
 		}
-		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			var got json.RawMessage
 			if err := s.Decode(key, &got); refused == nil && (err != nil || separators.Replace(string(got)) != separators.Replace(want.String())) {
 				t.Errorf("%q under %q became %q, %v", text, key, got, err)
@@ -149,10 +149,10 @@ func FuzzOperations(f *testing.F) {
 	f.Add([]byte("rsowcsSDrs"), "", "\"")
 	f.Add([]byte("wsorcsSD"), "key", "a save after a late Renew")
 	f.Fuzz(func(t *testing.T, operations []byte, key, value string) {
-		store := sessiontest.NewMemory()
-		manager := sessiontest.NewManager(t, session.Config{Store: store})
-		cookies, _ := sessiontest.Begin(t, manager, map[string]any{"n": 1})
-		response := sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+		store := testkit.NewMemory()
+		manager := testkit.NewManager(t, session.Config{Store: store})
+		cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
+		response := testkit.Request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 			for i, operation := range operations[:min(len(operations), 100)] {
 				operate(t, manager, cookies, w, r, s, operation, key, value, i)
 			}
@@ -161,7 +161,7 @@ func FuzzOperations(f *testing.F) {
 			t.Errorf("status %d, headers %v", response.StatusCode, response.Header)
 		}
 		for id, stored := range store.Stored() {
-			if !sessiontest.IsID(id) || !json.Valid([]byte(stored)) || !strings.HasPrefix(stored, `{"_rev":"`) {
+			if !testkit.IsID(id) || !json.Valid([]byte(stored)) || !strings.HasPrefix(stored, `{"_rev":"`) {
 				t.Errorf("%q holds %q", id, stored)
 			}
 		}
@@ -195,11 +195,11 @@ func operate(t *testing.T, manager *session.Manager, cookies []*http.Cookie, w h
 			t.Errorf("Save: %v", err)
 		}
 	case 'o':
-		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) {
+		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) {
 			_ = other.Set("other", i)
 		})
 	case 'x':
-		sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) { other.Destroy() })
+		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) { other.Destroy() })
 	default:
 		_ = s.Decode(key, &value)
 		s.Keys()

@@ -14,7 +14,7 @@ import (
 
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/internal/redistest"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 	"github.com/sessionkv/session/redisstore"
 )
 
@@ -43,12 +43,12 @@ func TestMonstersInTheStore(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			b, _ := sessiontest.MiniRedis(t)
-			var log sessiontest.Logs
-			manager := sessiontest.NewManager(t, session.Config{Store: b.Store, MaxBytes: 8 << 20, Logger: log.Logger()})
-			cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+			b, _ := testkit.MiniRedis(t)
+			var log testkit.Logs
+			manager := testkit.NewManager(t, session.Config{Store: b.Store, MaxBytes: 8 << 20, Logger: log.Logger()})
+			cookies, id := testkit.Begin(t, manager, map[string]any{"n": 1})
 			b.Do("SET", "session:"+id, test.value, "PX", 60_000)
-			response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			response := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				if (s.ID() != "") != test.lives {
 					t.Errorf("session %q", s.ID())
 				}
@@ -75,15 +75,15 @@ func TestMonstersInTheStore(t *testing.T) {
 // J6: applications that share a Redis, each with its Prefix, share no session, whatever the prefixes are.
 func TestPrefixesKeepApplicationsApart(t *testing.T) {
 	t.Parallel()
-	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
+	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
 		pool := &redis.Pool{Dial: func() (redis.Conn, error) { return redis.Dial("tcp", b.Address) }, MaxIdle: 4}
 		defer pool.Close()
 		prefixes := []string{"session:", "session:admin:", "session", "s", "*", "[a-z]*:", "a b\r\n", "\x00\xff", `"`, strings.Repeat("p", 1000)}
 		var managers []*session.Manager
 		var tokens [][]*http.Cookie
 		for _, prefix := range prefixes {
-			manager := sessiontest.NewManager(t, session.Config{Store: redisstore.New(pool, redisstore.Options{Prefix: prefix})})
-			cookies, id := sessiontest.Begin(t, manager, map[string]any{"app": prefix})
+			manager := testkit.NewManager(t, session.Config{Store: redisstore.New(pool, redisstore.Options{Prefix: prefix})})
+			cookies, id := testkit.Begin(t, manager, map[string]any{"app": prefix})
 			managers, tokens = append(managers, manager), append(tokens, cookies)
 			if b.Do("EXISTS", prefix+id) != int64(1) {
 				t.Errorf("prefix %q: no key %q", prefix, prefix+id)
@@ -91,7 +91,7 @@ func TestPrefixesKeepApplicationsApart(t *testing.T) {
 		}
 		for i, manager := range managers {
 			for j := range tokens {
-				sessiontest.Request(t, manager, tokens[j], func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+				testkit.Request(t, manager, tokens[j], func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 					if (s.ID() != "") != (i == j) {
 						t.Errorf("the token of %q with the prefix %q: session %q", prefixes[j], prefixes[i], s.ID())
 					}
@@ -112,12 +112,12 @@ func TestPrefixesKeepApplicationsApart(t *testing.T) {
 func TestNoRequestGetsTheSessionOfAnother(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server.Addr())
-	setup := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewBackend(t, server.Addr()).Store})
-	manager := sessiontest.NewManager(t, session.Config{Store: sessiontest.NewBackend(t, proxy.Addr()).Store, StoreTimeout: 50 * time.Millisecond, Logger: new(sessiontest.Logs).Logger()})
+	setup := testkit.NewManager(t, session.Config{Store: testkit.NewBackend(t, server.Addr()).Store})
+	manager := testkit.NewManager(t, session.Config{Store: testkit.NewBackend(t, proxy.Addr()).Store, StoreTimeout: 50 * time.Millisecond, Logger: new(testkit.Logs).Logger()})
 	const users = 64
 	var cookies [users][]*http.Cookie
 	for i := range cookies {
-		cookies[i], _ = sessiontest.Begin(t, setup, map[string]any{"user": fmt.Sprint(i), "ballast": strings.Repeat("x", 100*i)})
+		cookies[i], _ = testkit.Begin(t, setup, map[string]any{"user": fmt.Sprint(i), "ballast": strings.Repeat("x", 100*i)})
 	}
 	faults := []func(){
 		func() {},
@@ -141,7 +141,7 @@ func TestNoRequestGetsTheSessionOfAnother(t *testing.T) {
 					if err != nil {
 						return
 					}
-					if name, _ := user.Get(s); name != fmt.Sprint(i) || s.ID() != sessiontest.IDOf(cookies[i][0].Value) {
+					if name, _ := user.Get(s); name != fmt.Sprint(i) || s.ID() != testkit.IDOf(cookies[i][0].Value) {
 						t.Errorf("user %d got session %s of %q", i, s.ID(), name)
 					}
 					loaded.Add(1)
@@ -156,7 +156,7 @@ func TestNoRequestGetsTheSessionOfAnother(t *testing.T) {
 		t.Errorf("%d loads succeeded: too few, or nothing failed", n)
 	}
 	for i := range cookies {
-		if got := sessiontest.Values(t, setup, cookies[i]); !strings.Contains(got, fmt.Sprintf(`"user":"%d"`, i)) {
+		if got := testkit.Values(t, setup, cookies[i]); !strings.Contains(got, fmt.Sprintf(`"user":"%d"`, i)) {
 			t.Errorf("user %d has %.100s", i, got)
 		}
 	}

@@ -14,15 +14,15 @@ import (
 
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/driver"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // B7, CVE-2015-5143, CVE-2015-5963, CVE-2015-5964: whoever has no session cannot fill the store, whatever cookie they
 // send, as long as the handler sets nothing.
 func TestRequestsWithoutASessionStoreNothing(t *testing.T) {
 	t.Parallel()
-	b, mini := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
+	b, mini := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	handler := func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 		user.Get(s)
 		user.Pop(s)
@@ -43,9 +43,9 @@ func TestRequestsWithoutASessionStoreNothing(t *testing.T) {
 		commands int
 	}{
 		"no cookie":          {func() []*http.Cookie { return nil }, 0},
-		"malformed":          {func() []*http.Cookie { return sessiontest.Carrying(rand.Text()) }, 0},
-		"past its deadline":  {func() []*http.Cookie { return sessiontest.Carrying(sessiontest.Forge(time.Now().Add(-time.Second))) }, 0},
-		"never issued":       {func() []*http.Cookie { return sessiontest.Carrying(sessiontest.Forge(time.Now().Add(time.Hour))) }, 1000},
+		"malformed":          {func() []*http.Cookie { return testkit.Carrying(rand.Text()) }, 0},
+		"past its deadline":  {func() []*http.Cookie { return testkit.Carrying(testkit.Forge(time.Now().Add(-time.Second))) }, 0},
+		"never issued":       {func() []*http.Cookie { return testkit.Carrying(testkit.Forge(time.Now().Add(time.Hour))) }, 1000},
 		"four never issued":  {func() []*http.Cookie { return repeat(4) }, 4000},
 		"five never issued":  {func() []*http.Cookie { return repeat(5) }, 0},
 		"fifty never issued": {func() []*http.Cookie { return repeat(50) }, 0},
@@ -54,7 +54,7 @@ func TestRequestsWithoutASessionStoreNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := mini.CommandCount()
 			for range 1000 {
-				if response := sessiontest.Request(t, manager, test.cookies(), handler); response.StatusCode != 200 || response.Header.Get("Set-Cookie") != "" {
+				if response := testkit.Request(t, manager, test.cookies(), handler); response.StatusCode != 200 || response.Header.Get("Set-Cookie") != "" {
 					t.Fatalf("status %d, headers %v", response.StatusCode, response.Header)
 				}
 			}
@@ -71,7 +71,7 @@ func TestRequestsWithoutASessionStoreNothing(t *testing.T) {
 // repeat returns n well-formed cookies that lead to nothing.
 func repeat(n int) (cookies []*http.Cookie) {
 	for range n {
-		cookies = append(cookies, sessiontest.Carrying(sessiontest.Forge(time.Now().Add(time.Hour)))...)
+		cookies = append(cookies, testkit.Carrying(testkit.Forge(time.Now().Add(time.Hour)))...)
 	}
 	return cookies
 }
@@ -80,16 +80,16 @@ func repeat(n int) (cookies []*http.Cookie) {
 // brings no data of the attacker's if the handler clears it, not even what the attacker adds during the sign-in.
 func TestPlantedSessionGainsNothingFromASignIn(t *testing.T) {
 	t.Parallel()
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	planted, id := sessiontest.Begin(t, manager, map[string]any{"cart": "attacker's"})
-	response := sessiontest.Request(t, manager, planted, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	planted, id := testkit.Begin(t, manager, map[string]any{"cart": "attacker's"})
+	response := testkit.Request(t, manager, planted, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		s.Clear()
 		if err := s.Renew(); err != nil {
 			t.Error(err)
 		}
 		_ = user.Set(s, "victim")
-		sessiontest.Request(t, manager, planted, func(_ http.ResponseWriter, _ *http.Request, attacker *session.Session) {
+		testkit.Request(t, manager, planted, func(_ http.ResponseWriter, _ *http.Request, attacker *session.Session) {
 			_ = attacker.Set("returnTo", "https://attacker.example")
 		})
 	})
@@ -97,10 +97,10 @@ func TestPlantedSessionGainsNothingFromASignIn(t *testing.T) {
 	if len(signedIn) != 1 || signedIn[0].Value == planted[0].Value {
 		t.Fatalf("cookies %v", signedIn)
 	}
-	if got := sessiontest.Values(t, manager, signedIn); got != `{"user":"victim"}` {
+	if got := testkit.Values(t, manager, signedIn); got != `{"user":"victim"}` {
 		t.Errorf("the victim has %s", got)
 	}
-	after := sessiontest.Request(t, manager, planted, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	after := testkit.Request(t, manager, planted, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if s.ID() != "" || len(s.Keys()) != 0 {
 			t.Errorf("the attacker has a session %q with %q", s.ID(), s.Keys())
 		}
@@ -108,9 +108,9 @@ func TestPlantedSessionGainsNothingFromASignIn(t *testing.T) {
 	if after.Header.Get("Set-Cookie") != "" || b.Get(t, id) != "" {
 		t.Errorf("headers %v, stored %s", after.Header, b.Get(t, id))
 	}
-	again := sessiontest.Request(t, manager, signedIn, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Renew() })
-	if fresh := again.Cookies(); len(fresh) != 1 || fresh[0].Value == signedIn[0].Value || sessiontest.Values(t, manager, signedIn) != "{}" {
-		t.Errorf("a second sign-in: cookies %v, the first token leads to %s", fresh, sessiontest.Values(t, manager, signedIn))
+	again := testkit.Request(t, manager, signedIn, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Renew() })
+	if fresh := again.Cookies(); len(fresh) != 1 || fresh[0].Value == signedIn[0].Value || testkit.Values(t, manager, signedIn) != "{}" {
+		t.Errorf("a second sign-in: cookies %v, the first token leads to %s", fresh, testkit.Values(t, manager, signedIn))
 	}
 }
 
@@ -130,14 +130,14 @@ func (s everlastingStore) Save(ctx context.Context, id string, was, value []byte
 func TestLifetimeEndsABusySession(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		memory := sessiontest.NewMemory()
-		store := &sessiontest.FaultyStore{Store: everlastingStore{memory}}
-		manager := sessiontest.NewManager(t, session.Config{Store: store, IdleTimeout: 10 * time.Minute, Lifetime: time.Hour})
+		memory := testkit.NewMemory()
+		store := &testkit.FaultyStore{Store: everlastingStore{memory}}
+		manager := testkit.NewManager(t, session.Config{Store: store, IdleTimeout: 10 * time.Minute, Lifetime: time.Hour})
 		start := time.Now()
-		cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 0})
+		cookies, id := testkit.Begin(t, manager, map[string]any{"n": 0})
 		use := func(n int) {
 			t.Helper()
-			response := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			response := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 				if want := start.Add(time.Hour); s.ID() != id || !s.Deadline().Equal(want) {
 					t.Errorf("after %v: session %q until %v, want %q until %v", time.Since(start), s.ID(), s.Deadline(), id, want)
 				}
@@ -153,7 +153,7 @@ func TestLifetimeEndsABusySession(t *testing.T) {
 		}
 		time.Sleep(5*time.Minute - time.Second)
 		use(12)
-		slow := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+		slow := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 			time.Sleep(time.Second)
 			_ = s.Set("n", 13)
 			if err := s.Save(r.Context()); err != session.ErrEnded {
@@ -164,7 +164,7 @@ func TestLifetimeEndsABusySession(t *testing.T) {
 			t.Errorf("headers %v, stored %s", slow.Header, stored)
 		}
 		store.Calls()
-		if got := sessiontest.Values(t, manager, cookies); got != "{}" {
+		if got := testkit.Values(t, manager, cookies); got != "{}" {
 			t.Errorf("after its Lifetime the session has %s", got)
 		}
 		if calls := store.Calls(); calls != "0 loads, 0 saves, 0 deletes" {
@@ -172,17 +172,17 @@ func TestLifetimeEndsABusySession(t *testing.T) {
 		}
 
 		start = time.Now()
-		cookies, _ = sessiontest.Begin(t, manager, map[string]any{"n": 0})
+		cookies, _ = testkit.Begin(t, manager, map[string]any{"n": 0})
 		time.Sleep(50 * time.Minute)
-		renewed := sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		renewed := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			_ = s.Renew()
 		}).Cookies()
 		time.Sleep(time.Hour - time.Second)
-		if got := sessiontest.Values(t, manager, renewed); got != `{"n":0}` {
+		if got := testkit.Values(t, manager, renewed); got != `{"n":0}` {
 			t.Errorf("a renewed session, within its Lifetime: %s", got)
 		}
 		time.Sleep(time.Second)
-		if got := sessiontest.Values(t, manager, renewed); got != "{}" {
+		if got := testkit.Values(t, manager, renewed); got != "{}" {
 			t.Errorf("a renewed session, after its Lifetime: %s", got)
 		}
 	})
@@ -191,13 +191,13 @@ func TestLifetimeEndsABusySession(t *testing.T) {
 // C1, C2: what the zero Config means.
 func TestDefaultTimeouts(t *testing.T) {
 	t.Parallel()
-	b, mini := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"n": 1})
+	b, mini := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"n": 1})
 	if ttl := mini.TTL("session:" + id); ttl != 30*time.Minute {
 		t.Errorf("idle for %v", ttl)
 	}
-	sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+	testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 		if rest := time.Until(s.Deadline()); rest > 8*time.Hour+time.Second || rest < 8*time.Hour-time.Minute {
 			t.Errorf("%v to the deadline", rest)
 		}
@@ -220,21 +220,21 @@ func TestDeadlineHoldsWhateverRedisSays(t *testing.T) {
 		"before 1970":    {time.Unix(-1, 0), true}, // five bytes have no sign: the year 36812
 		"the first byte": {time.Unix(1<<32, 0), true},
 	}
-	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
+	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
 		for name, test := range tests {
 			t.Run(name, func(t *testing.T) {
-				manager := sessiontest.NewManager(t, session.Config{Store: b.Store, IdleTimeout: time.Minute, Lifetime: 2 * time.Hour})
-				token := sessiontest.Forge(test.deadline)
-				b.Do("SET", "session:"+sessiontest.IDOf(token), `{"user":"alice"}`)
-				b.Do("PERSIST", "session:"+sessiontest.IDOf(token))
+				manager := testkit.NewManager(t, session.Config{Store: b.Store, IdleTimeout: time.Minute, Lifetime: 2 * time.Hour})
+				token := testkit.Forge(test.deadline)
+				b.Do("SET", "session:"+testkit.IDOf(token), `{"user":"alice"}`)
+				b.Do("PERSIST", "session:"+testkit.IDOf(token))
 				want, ttl := "{}", int64(-1)
 				if test.lives {
 					want, ttl = `{"user":"alice"}`, 60_000
 				}
-				if got := sessiontest.Values(t, manager, sessiontest.Carrying(token)); got != want {
+				if got := testkit.Values(t, manager, testkit.Carrying(token)); got != want {
 					t.Errorf("got %s, want %s", got, want)
 				}
-				left := b.Do("PTTL", "session:"+sessiontest.IDOf(token)).(int64)
+				left := b.Do("PTTL", "session:"+testkit.IDOf(token)).(int64)
 				if left > ttl || left < ttl-10_000 {
 					t.Errorf("%d ms to live, want %d", left, ttl)
 				}
@@ -247,40 +247,40 @@ func TestDeadlineHoldsWhateverRedisSays(t *testing.T) {
 // one.
 func TestBrowserEndsWithTheTokenOfTheSignIn(t *testing.T) {
 	t.Parallel()
-	for work, do := range sessiontest.SlowWorks() {
+	for work, do := range testkit.SlowWorks() {
 		for _, order := range []string{"the old request ends last", "the sign-in ends last", "the old request comes late"} {
 			if order == "the old request comes late" && !slices.Contains([]string{"reads", "deletes", "clears", "renews", "destroys"}, work) {
 				continue // it has no session, and a Set begins one: docs/security.md, "A Set without a session"
 			}
 			t.Run(work+", "+order, func(t *testing.T) {
-				b, _ := sessiontest.MiniRedis(t)
-				manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-				waiting := sessiontest.NewGate()
+				b, _ := testkit.MiniRedis(t)
+				manager := testkit.NewManager(t, session.Config{Store: b.Store})
+				waiting := testkit.NewGate()
 				old, signIn := waiting.Wait, func() {}
 				if order == "the sign-in ends last" {
 					old, signIn = signIn, old
 				}
-				browser := sessiontest.NewBrowser(t, sessiontest.Serve(t, manager.Handler(sessiontest.Routes{
-					"/begin": func(w http.ResponseWriter, r *http.Request) { _ = sessiontest.Load(t, r).Set("n", 1) },
+				browser := testkit.NewBrowser(t, testkit.Serve(t, manager.Handler(testkit.Routes{
+					"/begin": func(w http.ResponseWriter, r *http.Request) { _ = testkit.Load(t, r).Set("n", 1) },
 					"/old": func(w http.ResponseWriter, r *http.Request) {
-						s := sessiontest.Load(t, r)
+						s := testkit.Load(t, r)
 						old()
 						do(w, s)
 					},
 					"/sign-in": func(w http.ResponseWriter, r *http.Request) {
-						s := sessiontest.Load(t, r)
+						s := testkit.Load(t, r)
 						signIn()
 						_ = s.Renew()
 						_ = user.Set(s, "alice")
 					},
 					"/who": func(w http.ResponseWriter, r *http.Request) {
-						name, _ := user.Get(sessiontest.Load(t, r))
+						name, _ := user.Get(testkit.Load(t, r))
 						fmt.Fprint(w, name)
 					},
 				})))
 				browser.Get("/begin")
 				planted := browser.Token()
-				var signedIn sessiontest.Answer
+				var signedIn testkit.Answer
 				switch order {
 				case "the old request ends last":
 					done := browser.Start("/old")
@@ -296,7 +296,7 @@ func TestBrowserEndsWithTheTokenOfTheSignIn(t *testing.T) {
 					signedIn = <-done
 				default:
 					signedIn = browser.Get("/sign-in")
-					late := sessiontest.Request(t, manager, sessiontest.Carrying(planted), func(w http.ResponseWriter, _ *http.Request, s *session.Session) { do(w, s) })
+					late := testkit.Request(t, manager, testkit.Carrying(planted), func(w http.ResponseWriter, _ *http.Request, s *session.Session) { do(w, s) })
 					if late.Header.Get("Set-Cookie") != "" {
 						t.Errorf("Set-Cookie: %s", late.Header.Get("Set-Cookie"))
 					}
@@ -315,7 +315,7 @@ func TestBrowserEndsWithTheTokenOfTheSignIn(t *testing.T) {
 // CVE-2023-20862: a session without values is not one without changes.
 func TestEmptiedSessionIsSaved(t *testing.T) {
 	t.Parallel()
-	sessiontest.OnEachRedis(t, func(t *testing.T, b sessiontest.Backend) {
+	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
 		for name, empty := range map[string]func(s *session.Session){
 			"Delete": func(s *session.Session) { s.Delete("user") },
 			"Clear":  func(s *session.Session) { s.Clear() },
@@ -323,10 +323,10 @@ func TestEmptiedSessionIsSaved(t *testing.T) {
 			"Key":    func(s *session.Session) { user.Delete(s) },
 		} {
 			t.Run(name, func(t *testing.T) {
-				manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-				cookies, id := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
-				sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { empty(s) })
-				if got := sessiontest.Values(t, manager, cookies); got != "{}" {
+				manager := testkit.NewManager(t, session.Config{Store: b.Store})
+				cookies, id := testkit.Begin(t, manager, map[string]any{"user": "alice"})
+				testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { empty(s) })
+				if got := testkit.Values(t, manager, cookies); got != "{}" {
 					t.Errorf("the next request sees %s", got)
 				}
 				if form := regexp.MustCompile(`^\{"_rev":"[A-Za-z0-9_-]{16}"\}$`); !form.MatchString(b.Get(t, id)) {

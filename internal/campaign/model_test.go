@@ -15,7 +15,7 @@ import (
 	"testing"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // The model is the rules of saving on plain lists: what a request did is an ordered list of changes, made at its commit
@@ -196,7 +196,7 @@ func startRequest(t *testing.T, manager *session.Manager, cookies []*http.Cookie
 	go func() {
 		defer close(q.done)
 		manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			q.session, q.writer = sessiontest.Load(t, r), w
+			q.session, q.writer = testkit.Load(t, r), w
 			close(loaded)
 			for step := range q.steps {
 				step()
@@ -247,8 +247,8 @@ func TestOverlappingRequestsFollowTheModel(t *testing.T) {
 
 func runSchedule(t *testing.T, seed uint64) {
 	random := rand.New(rand.NewPCG(seed, 0))
-	store := sessiontest.NewMemory()
-	manager := sessiontest.NewManager(t, session.Config{Store: store})
+	store := testkit.NewMemory()
+	manager := testkit.NewManager(t, session.Config{Store: store})
 	all := []known{{}}
 	var open []pair
 	for range 40 {
@@ -345,7 +345,7 @@ func (p pair) finish(t *testing.T) []known {
 	return nil
 }
 
-func compareStored(t *testing.T, store *sessiontest.Memory, all []known) {
+func compareStored(t *testing.T, store *testkit.Memory, all []known) {
 	var got, want []string
 	for _, stored := range store.Stored() {
 		got = append(got, readValues([]byte(stored)).String())

@@ -13,7 +13,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 	"github.com/sessionkv/session/redisstore"
 )
 
@@ -41,7 +41,7 @@ func TestRedisstoreShowsNoPassword(t *testing.T) {
 				mini := miniredis.RunT(t)
 				address := mini.Addr()
 				test.server(mini)
-				var output sessiontest.Logs
+				var output testkit.Logs
 				p := &play{}
 				for _, text := range []string{
 					"redis://" + strings.ReplaceAll(user, " ", "%20") + ":" + escaped + "@" + address,
@@ -63,8 +63,8 @@ func TestRedisstoreShowsNoPassword(t *testing.T) {
 					_, saving := store.Save(t.Context(), "1", nil, []byte("{}"), time.Minute)
 					_, deleting := store.Delete(t.Context(), "1")
 					p.tell(err, loading, saving, deleting)
-					manager := sessiontest.NewManager(t, session.Config{Store: store, Logger: output.Logger()})
-					sessiontest.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 1) })
+					manager := testkit.NewManager(t, session.Config{Store: store, Logger: output.Logger()})
+					testkit.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 1) })
 					p.told.WriteString(printEveryWay(manager))
 					p.tell(store.Close(), store.Ping(t.Context()))
 				}

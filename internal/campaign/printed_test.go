@@ -21,7 +21,7 @@ import (
 
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/driver"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 	"github.com/sessionkv/session/memstore"
 	"github.com/sessionkv/session/redisstore"
 )
@@ -81,7 +81,7 @@ type play struct {
 }
 
 // newPlay returns a play on b without a manager. Its memory has a session with secretValue.
-func newPlay(t *testing.T, b sessiontest.Backend, logger *slog.Logger) *play {
+func newPlay(t *testing.T, b testkit.Backend, logger *slog.Logger) *play {
 	t.Helper()
 	p := &play{config: session.Config{Store: b.Store, MaxBytes: 10_000, Logger: logger}, store: b.Store, memory: new(memstore.Store)}
 	if _, err := p.memory.Save(t.Context(), "id", nil, []byte(secretValue), time.Hour); err != nil {
@@ -115,11 +115,11 @@ func TestNoValueShowsAToken(t *testing.T) {
 	}
 	for state, reach := range states {
 		t.Run(state, func(t *testing.T) {
-			b, _ := sessiontest.MiniRedis(t)
-			p := newPlay(t, b, new(sessiontest.Logs).Logger())
-			p.config.Store = sessiontest.ContextStore{Store: b.Store, Given: func(ctx context.Context) { p.given = ctx }}
-			p.manager = sessiontest.NewManager(t, p.config)
-			cookies, _ := sessiontest.Begin(t, p.manager, map[string]any{"user": "alice"})
+			b, _ := testkit.MiniRedis(t)
+			p := newPlay(t, b, new(testkit.Logs).Logger())
+			p.config.Store = testkit.ContextStore{Store: b.Store, Given: func(ctx context.Context) { p.given = ctx }}
+			p.manager = testkit.NewManager(t, p.config)
+			cookies, _ := testkit.Begin(t, p.manager, map[string]any{"user": "alice"})
 			printed := map[string]string{}
 			see := func(when string) {
 				for name, v := range printable(p) {
@@ -128,7 +128,7 @@ func TestNoValueShowsAToken(t *testing.T) {
 				// A copy, which vet refuses, has no methods. Another verb would print what its pointers lead to.
 				printed["a copied Session "+when] = fmt.Sprintf("%[1]v %+[1]v %#[1]v", reflect.ValueOf(p.s).Elem().Interface())
 			}
-			response := sessiontest.Request(t, p.manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+			response := testkit.Request(t, p.manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 				p.w, p.r, p.s = w, r, s
 				reach(p)
 				see("in the handler")
@@ -206,13 +206,13 @@ func exported(t *testing.T, pkg string) (functions, names []string) {
 // TestPanicsShowNoToken lets a program panic with every exported value, once in a handler of net/http and once outside of
 // it, where the runtime prints the values itself.
 func TestPanicsShowNoToken(t *testing.T) {
-	b, _ := sessiontest.MiniRedis(t)
-	p := newPlay(t, b, new(sessiontest.Logs).Logger())
-	p.manager = sessiontest.NewManager(t, p.config)
-	cookies, _ := sessiontest.Begin(t, p.manager, map[string]any{"user": "alice"})
+	b, _ := testkit.MiniRedis(t)
+	p := newPlay(t, b, new(testkit.Logs).Logger())
+	p.manager = testkit.NewManager(t, p.config)
+	cookies, _ := testkit.Begin(t, p.manager, map[string]any{"user": "alice"})
 
 	if os.Getenv("SESSION_TEST_PANIC") != "" {
-		sessiontest.Request(t, p.manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+		testkit.Request(t, p.manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 			_ = s.Renew()
 			w.WriteHeader(200)
 			p.w, p.r, p.s = w, r, s
@@ -238,9 +238,9 @@ func TestPanicsShowNoToken(t *testing.T) {
 	}
 	findSecrets(t, "the runtime", crash.String(), tokens...)
 
-	var logged sessiontest.Logs
+	var logged testkit.Logs
 	server := httptest.NewUnstartedServer(p.manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		own := &play{w: w, r: r, s: sessiontest.Load(t, r), manager: p.manager, config: p.config, store: p.store, memory: p.memory}
+		own := &play{w: w, r: r, s: testkit.Load(t, r), manager: p.manager, config: p.config, store: p.store, memory: p.memory}
 		panic(printable(own)[r.Header.Get("Panic")])
 	})))
 	server.Config.ErrorLog = log.New(&logged, "", 0)

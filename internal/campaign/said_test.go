@@ -16,7 +16,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 	"github.com/sessionkv/session/redisstore"
 )
 
@@ -170,12 +170,12 @@ func TestNothingSaysAToken(t *testing.T) {
 		for weather, turn := range weathers {
 			for _, early := range []bool{true, false} {
 				name := fmt.Sprintf("%s, Redis is %s, before Load: %v", function, weather, early)
-				b, mini := sessiontest.MiniRedis(t)
-				var output sessiontest.Logs
+				b, mini := testkit.MiniRedis(t)
+				var output testkit.Logs
 				logger := slog.New(slog.NewJSONHandler(&output, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true}))
 				p := newPlay(t, b, logger)
-				p.manager = sessiontest.NewManager(t, p.config)
-				cookies, id := sessiontest.Begin(t, p.manager, map[string]any{"user": secretValue, "visits": 1})
+				p.manager = testkit.NewManager(t, p.config)
+				cookies, id := testkit.Begin(t, p.manager, map[string]any{"user": secretValue, "visits": 1})
 				if early {
 					turn(mini, id)
 				}

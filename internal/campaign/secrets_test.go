@@ -23,7 +23,7 @@ import (
 
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/internal/redistest"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 	"github.com/sessionkv/session/redisstore"
 )
 
@@ -106,22 +106,22 @@ func printEveryWay(v any) string {
 func TestRedisNeverSeesAToken(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always", "--rdbcompression", "no", "--slowlog-log-slower-than", "0", "--slowlog-max-len", "10000")
-	b := sessiontest.NewBackend(t, server.Addr())
+	b := testkit.NewBackend(t, server.Addr())
 	lines := monitor(t, server)
 	pool := &redis.Pool{Dial: func() (redis.Conn, error) { return redis.Dial("tcp", server.Addr()) }, MaxIdle: 4}
 	defer pool.Close()
 	var tokens, ids []string
 	for _, options := range []redisstore.Options{{}, {NoScripts: true}} {
-		manager := sessiontest.NewManager(t, session.Config{Store: redisstore.New(pool, options), Logger: new(sessiontest.Logs).Logger()})
-		cookies, id := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
+		manager := testkit.NewManager(t, session.Config{Store: redisstore.New(pool, options), Logger: new(testkit.Logs).Logger()})
+		cookies, id := testkit.Begin(t, manager, map[string]any{"user": "alice"})
 		ids, tokens = append(ids, id), append(tokens, cookies[0].Value)
-		for _, name := range slices.Sorted(maps.Keys(sessiontest.SlowWorks())) {
-			response := sessiontest.Request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+		for _, name := range slices.Sorted(maps.Keys(testkit.SlowWorks())) {
+			response := testkit.Request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 				_ = s.Set("first", name)
 				if name == "writes" { // a conflict
-					sessiontest.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("other", 1) })
+					testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("other", 1) })
 				}
-				sessiontest.SlowWorks()[name](w, s)
+				testkit.SlowWorks()[name](w, s)
 				_ = s.Save(r.Context())
 			})
 			for _, cookie := range response.Cookies() {
@@ -131,8 +131,8 @@ func TestRedisNeverSeesAToken(t *testing.T) {
 				}
 			}
 		}
-		tokens = append(tokens, sessiontest.Forge(time.Now().Add(time.Hour)))
-		sessiontest.Values(t, manager, sessiontest.Carrying(tokens[len(tokens)-1]))
+		tokens = append(tokens, testkit.Forge(time.Now().Add(time.Hour)))
+		testkit.Values(t, manager, testkit.Carrying(tokens[len(tokens)-1]))
 	}
 	seen := map[string]string{"MONITOR": lines(), "SLOWLOG": fmt.Sprintf("%q", b.Do("SLOWLOG", "GET", -1))}
 	for _, key := range b.Keys(t) {

@@ -16,7 +16,7 @@ import (
 	"testing"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // A1: what an attacker would have to guess comes from crypto/rand. The one use of math/rand is the pause between two
@@ -87,9 +87,9 @@ func goFiles(t *testing.T, folder string) []*ast.File {
 // A6: a token anywhere but in the cookie is not looked at.
 func TestTokensAreReadFromTheCookieAlone(t *testing.T) {
 	t.Parallel()
-	b, mini := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	cookies, _ := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
+	b, mini := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	cookies, _ := testkit.Begin(t, manager, map[string]any{"user": "alice"})
 	token := cookies[0].Value
 	form := url.Values{"__Host-session": {token}, "session": {token}, "id": {token}, "sid": {token}}.Encode()
 	header := func(name, value string) *http.Request {
@@ -119,7 +119,7 @@ func TestTokensAreReadFromTheCookieAlone(t *testing.T) {
 			before := mini.CommandCount()
 			manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 				_ = r.ParseForm()
-				if s := sessiontest.Load(t, r); s.ID() != "" || len(s.Keys()) != 0 {
+				if s := testkit.Load(t, r); s.ID() != "" || len(s.Keys()) != 0 {
 					t.Errorf("there is a session %q", s.ID())
 				}
 			})).ServeHTTP(httptest.NewRecorder(), r)
@@ -128,7 +128,7 @@ func TestTokensAreReadFromTheCookieAlone(t *testing.T) {
 			}
 		})
 	}
-	if got := sessiontest.Values(t, manager, cookies); got != `{"user":"alice"}` {
+	if got := testkit.Values(t, manager, cookies); got != `{"user":"alice"}` {
 		t.Errorf("in the cookie it leads to %s", got)
 	}
 }
@@ -136,36 +136,36 @@ func TestTokensAreReadFromTheCookieAlone(t *testing.T) {
 // A6, A7: no part of a response but Set-Cookie has the token, and no part names the library.
 func TestTokensLeaveInSetCookieAlone(t *testing.T) {
 	t.Parallel()
-	b, mini := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store, Logger: new(sessiontest.Logs).Logger()})
-	browser := sessiontest.NewBrowser(t, sessiontest.Serve(t, manager.Handler(sessiontest.Routes{
+	b, mini := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store, Logger: new(testkit.Logs).Logger()})
+	browser := testkit.NewBrowser(t, testkit.Serve(t, manager.Handler(testkit.Routes{
 		"/begin": func(w http.ResponseWriter, r *http.Request) {
-			s := sessiontest.Load(t, r)
+			s := testkit.Load(t, r)
 			_ = user.Set(s, "alice")
 			fmt.Fprintf(w, "%v %+v %s", s, s, s.ID())
 		},
 		"/read": func(w http.ResponseWriter, r *http.Request) {
-			text := sessiontest.Load(t, r).JSON()
+			text := testkit.Load(t, r).JSON()
 			_, _ = w.Write(text)
 		},
-		"/renew": func(w http.ResponseWriter, r *http.Request) { _ = sessiontest.Load(t, r).Renew() },
+		"/renew": func(w http.ResponseWriter, r *http.Request) { _ = testkit.Load(t, r).Renew() },
 		"/redirect": func(w http.ResponseWriter, r *http.Request) {
-			_ = sessiontest.Load(t, r).Renew()
+			_ = testkit.Load(t, r).Renew()
 			http.Redirect(w, r, "/read", http.StatusSeeOther)
 		},
 		"/error": func(w http.ResponseWriter, r *http.Request) {
-			_ = sessiontest.Load(t, r).Renew()
+			_ = testkit.Load(t, r).Renew()
 			http.Error(w, "no", http.StatusInternalServerError)
 		},
 		"/unsaved": func(w http.ResponseWriter, r *http.Request) {
-			_ = sessiontest.Load(t, r).Renew()
+			_ = testkit.Load(t, r).Renew()
 			mini.SetError("OOM")
 		},
 		"/refused": func(w http.ResponseWriter, r *http.Request) {
 			_, err := session.Load(r.Context())
 			http.Error(w, fmt.Sprintf("%v %+v", err, err), http.StatusServiceUnavailable)
 		},
-		"/destroy": func(w http.ResponseWriter, r *http.Request) { sessiontest.Load(t, r).Destroy() },
+		"/destroy": func(w http.ResponseWriter, r *http.Request) { testkit.Load(t, r).Destroy() },
 	})))
 	for _, path := range []string{"/begin", "/read", "/renew", "/redirect", "/error", "/unsaved", "/refused", "/destroy"} {
 		before := browser.Token()
@@ -195,12 +195,12 @@ func TestTokensLeaveInSetCookieAlone(t *testing.T) {
 // be moved; nothing falls back to a weaker check.
 func TestChangedTokenLeadsToNothing(t *testing.T) {
 	t.Parallel()
-	b, _ := sessiontest.MiniRedis(t)
-	manager := sessiontest.NewManager(t, session.Config{Store: b.Store})
-	cookies, id := sessiontest.Begin(t, manager, map[string]any{"user": "alice"})
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"user": "alice"})
 	live := cookies[0].Value
 	raw, err := base64.RawURLEncoding.DecodeString(live)
-	if err != nil || sessiontest.IDOf(live) != id {
+	if err != nil || testkit.IDOf(live) != id {
 		t.Fatalf("%v, ID %s", err, id)
 	}
 	changed := map[string]string{
@@ -237,7 +237,7 @@ func TestChangedTokenLeadsToNothing(t *testing.T) {
 		r.Header.Set("Cookie", "__Host-session="+token)
 		w := httptest.NewRecorder()
 		manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			if s := sessiontest.Load(t, r); s.ID() != "" && name != "quoted" { // RFC 6265 lets a value stand in quotes
+			if s := testkit.Load(t, r); s.ID() != "" && name != "quoted" { // RFC 6265 lets a value stand in quotes
 				t.Errorf("%s: there is a session %q", name, s.ID())
 			}
 		})).ServeHTTP(w, r)

@@ -33,7 +33,7 @@ var folders = []string{
 	"internal/object",
 	"internal/record",
 	"internal/redistest",
-	"internal/sessiontest",
+	"internal/testkit",
 	"internal/token",
 	"internal/value",
 	"memstore",

@@ -12,7 +12,7 @@ import (
 
 	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/record"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 	"github.com/sessionkv/session/internal/token"
 	"github.com/sessionkv/session/internal/value"
 )
@@ -83,13 +83,13 @@ func increment(raw []byte, _ bool) ([]byte, error) {
 }
 
 func TestSaveThatIsAlwaysOutrunEndsWithItsContext(t *testing.T) {
-	memory := sessiontest.NewMemory()
+	memory := testkit.NewMemory()
 	direct := newKeeper(memory)
 	ref := begin(t, direct)
 	ctx, cancel := context.WithCancel(as(t.Context(), "slow"))
 	defer cancel()
 	tries := 0
-	k := newKeeper(sessiontest.ContextStore{Store: memory, Given: func(ctx context.Context) {
+	k := newKeeper(testkit.ContextStore{Store: memory, Given: func(ctx context.Context) {
 		if !isOf(ctx, "slow") {
 			return
 		}
@@ -147,7 +147,7 @@ func (q *queueing) given(ctx context.Context) {
 func newQueueing(t *testing.T, raw string) *queueing {
 	t.Helper()
 	q := &queueing{open: make(chan struct{}), done: make(chan error, 1), tries: make(map[string]int)}
-	q.k = newKeeper(sessiontest.ContextStore{Store: sessiontest.NewMemory(), Given: q.given})
+	q.k = newKeeper(testkit.ContextStore{Store: testkit.NewMemory(), Given: q.given})
 	q.ref = begin(t, q.k)
 	q.first, q.second = find(t, q.k, q.ref), find(t, q.k, q.ref)
 	if err := errors.Join(q.first.Set("n", []byte(raw)), q.second.Update("n", increment)); err != nil {
@@ -209,7 +209,7 @@ func TestUpdateThatRefusesTheValueOfTheTurnBeforeFailsTheSave(t *testing.T) {
 
 func TestSaveThatFailsInItsTurnGivesTheTurnBack(t *testing.T) {
 	lost := errors.New("reply lost")
-	store := &sessiontest.FaultyStore{Store: sessiontest.NewMemory()}
+	store := &testkit.FaultyStore{Store: testkit.NewMemory()}
 	k := newKeeper(store)
 	ref := begin(t, k)
 	r := find(t, k, ref)
@@ -257,7 +257,7 @@ func TestRenewedSessionThatCannotTakeTheLastValueIsGone(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			memory := sessiontest.NewMemory()
+			memory := testkit.NewMemory()
 			k := newKeeper(memory)
 			ref := begin(t, k)
 			r := find(t, k, ref)
@@ -279,8 +279,8 @@ func TestRenewedSessionThatCannotTakeTheLastValueIsGone(t *testing.T) {
 var errRefused = errors.New("refused")
 
 func TestRenewThatIsNotMergedForTheStoreFails(t *testing.T) {
-	memory := sessiontest.NewMemory()
-	store := &sessiontest.FaultyStore{Store: memory}
+	memory := testkit.NewMemory()
+	store := &testkit.FaultyStore{Store: memory}
 	k, direct := newKeeper(store), newKeeper(memory)
 	ref := begin(t, k)
 	r := find(t, k, ref)
@@ -310,7 +310,7 @@ func (refusingStore) Save(context.Context, string, []byte, []byte, time.Duration
 
 func TestNewIDThatTheStoreRefusesIsAnError(t *testing.T) {
 	var r record.Record
-	r.Init(newKeeper(refusingStore{sessiontest.NewMemory()}))
+	r.Init(newKeeper(refusingStore{testkit.NewMemory()}))
 	err := errors.Join(r.Set("n", []byte("1")), r.Save(t.Context(), nil))
 	if err == nil || !strings.Contains(err.Error(), "refused the new ID") || strings.Contains(err.Error(), "secret") {
 		t.Errorf("got %v", err)
@@ -321,7 +321,7 @@ func TestNewIDThatTheStoreRefusesIsAnError(t *testing.T) {
 }
 
 func TestTouchThatFailsKeepsTheSession(t *testing.T) {
-	store := &sessiontest.FaultyStore{Store: sessiontest.NewMemory()}
+	store := &testkit.FaultyStore{Store: testkit.NewMemory()}
 	k := newKeeper(store)
 	r := find(t, k, begin(t, k))
 	down := errors.New("down")

@@ -36,7 +36,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 var errNoChromium = errors.New("chromium is not installed; on Debian: apt-get install chromium")
@@ -120,7 +120,7 @@ func certificatePin() string {
 type tab struct {
 	testing.TB
 	ctx     context.Context
-	console *sessiontest.Logs // what the pages had to complain of
+	console *testkit.Logs // what the pages had to complain of
 }
 
 // newProfile returns the first tab of a new profile.
@@ -144,7 +144,7 @@ func (b *tab) another() *tab {
 
 func newTab(t testing.TB, parent context.Context, options ...chromedp.ContextOption) *tab {
 	t.Helper()
-	b := &tab{TB: t, console: new(sessiontest.Logs)}
+	b := &tab{TB: t, console: new(testkit.Logs)}
 	ctx, cancel := chromedp.NewContext(parent, append(options, chromedp.WithListener(b.listen))...)
 	b.ctx = ctx
 	t.Cleanup(cancel)
@@ -173,7 +173,7 @@ func (b *tab) listen(event any) {
 // do fails the test if a step fails.
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, sessiontest.Patience)
+	ctx, cancel := context.WithTimeout(b.ctx, testkit.Patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, steps...); err != nil {
 		b.Fatalf("%v\n%s", err, b.describe())
@@ -202,7 +202,7 @@ func (b *tab) click(selector string) {
 // eval returns the value of a JavaScript expression, of its promise if it is one.
 func eval[T any](b *tab, expression string) T {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, sessiontest.Patience)
+	ctx, cancel := context.WithTimeout(b.ctx, testkit.Patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise))
 	if err != nil {
@@ -214,7 +214,7 @@ func eval[T any](b *tab, expression string) T {
 // wait waits until a JavaScript condition holds. (Chromedp's own Poll needs eval, which the demo's page forbids.)
 func (b *tab) wait(condition string) {
 	b.Helper()
-	ctx, cancel := context.WithTimeout(b.ctx, sessiontest.Patience)
+	ctx, cancel := context.WithTimeout(b.ctx, testkit.Patience)
 	defer cancel()
 	for {
 		// An error is that of a page which is just being left.
@@ -301,7 +301,7 @@ type demo struct {
 	url  string
 	args []string
 	cmd  *exec.Cmd
-	log  *sessiontest.Logs
+	log  *testkit.Logs
 }
 
 func startDemo(t testing.TB, args ...string) *demo {
@@ -318,7 +318,7 @@ func (d *demo) start(addr string) {
 	if err != nil {
 		d.Fatal(err)
 	}
-	d.log = new(sessiontest.Logs)
+	d.log = new(testkit.Logs)
 	d.cmd = exec.Command(program, append([]string{"-addr", addr}, d.args...)...)
 	d.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0")
 	d.cmd.Stderr = d.log
@@ -346,7 +346,7 @@ func (d *demo) stop() {
 		return
 	}
 	_ = d.cmd.Process.Signal(syscall.SIGTERM)
-	timer := time.AfterFunc(sessiontest.Patience, func() { _ = d.cmd.Process.Kill() })
+	timer := time.AfterFunc(testkit.Patience, func() { _ = d.cmd.Process.Kill() })
 	defer timer.Stop()
 	if err := d.cmd.Wait(); err != nil {
 		d.Errorf("the demo ended with %v:\n%s", err, d.log)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/sessionkv/session"
 
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // The browser takes the cookie as the Config says, brings it back, keeps it from scripts, and drops it at the sign-out.
@@ -191,7 +191,7 @@ func (b *tab) visit(s *site, from, name string, link, post, embedded bool) {
 		b.Helper()
 		var brought []bool
 		path := "/echo/" + name + "/" + way
-		sessiontest.Eventually(b, "a request for "+path, func() bool {
+		testkit.Eventually(b, "a request for "+path, func() bool {
 			brought = s.requests(path)
 			return len(brought) > 0
 		})

@@ -15,7 +15,7 @@ import (
 	"github.com/alicebob/miniredis/v2"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 	"github.com/sessionkv/session/redisstore"
 )
 
@@ -28,7 +28,7 @@ const (
 type site struct {
 	*httptest.Server
 	redis   *miniredis.Miniredis
-	log     *sessiontest.Logs
+	log     *testkit.Logs
 	arrived chan bool // a slow request has loaded its session
 	release chan bool // lets one go on
 
@@ -39,7 +39,7 @@ type site struct {
 // newSite serves over HTTPS unless config says that the cookie is for HTTP.
 func newSite(t *testing.T, config session.Config) *site {
 	t.Helper()
-	s := &site{redis: miniredis.RunT(t), log: new(sessiontest.Logs), arrived: make(chan bool), release: make(chan bool), asked: map[string][]bool{}}
+	s := &site{redis: miniredis.RunT(t), log: new(testkit.Logs), arrived: make(chan bool), release: make(chan bool), asked: map[string][]bool{}}
 	store, err := redisstore.Open(s.redis.Addr())
 	if err != nil {
 		t.Fatal(err)

@@ -8,7 +8,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/sessiontest"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 // Two tabs of one browser. In one of them a request is slow; meanwhile somebody signs in or out in the other. What the slow
@@ -26,9 +26,9 @@ func TestSlowRequestUndoesNothing(t *testing.T) {
 			slow := func(meanwhile func()) {
 				t.Helper()
 				eval[chromedp.Void](one, "void setTimeout(() => location.href = '/slow/"+how+"')")
-				sessiontest.Receive(t, s.arrived)
+				testkit.Receive(t, s.arrived)
 				meanwhile()
-				sessiontest.Receive(t, s.release)
+				testkit.Receive(t, s.release)
 				one.wait("location.pathname.startsWith('/slow/') && document.body && document.body.innerText.includes('done')")
 			}
 			both := func(want string, sessions int) {

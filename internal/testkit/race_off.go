@@ -1,6 +1,6 @@
 //go:build !race
 
-package sessiontest
+package testkit
 
 // RaceEnabled says that the race detector is on: everything takes longer, and allocates.
 const RaceEnabled = false

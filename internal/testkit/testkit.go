@@ -1,6 +1,6 @@
-// Package sessiontest is what the tests of sessions have in common: requests without a network, browsers with one, stores
+// Package testkit is what the tests of sessions have in common: requests without a network, browsers with one, stores
 // that fail or tell what they were asked, and a Redis to look into.
-package sessiontest
+package testkit
 
 import (
 	"maps"
