@@ -2,32 +2,58 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/sessionkv/session/internal/token"
 )
 
-// load asks the store, once.
+// load asks the store, once, and gives the session its idle time anew.
 func (s *Session) load(ctx context.Context) (*Session, error) {
 	s.lock()
 	defer s.unlock()
-	if s.use == nil || !s.use.loaded {
-		if err := ctx.Err(); err != nil {
-			return nil, fmt.Errorf("session: not loaded: %w", err)
-		}
-		if s.closed != nil {
-			return nil, s.closed
-		}
-		s.use = &use{}
-		s.use.record.Init(s.keeper)
-		s.use.loadErr = s.find(ctx)
-		s.use.loaded = s.use.loadErr == nil || ctx.Err() == nil
+	if !s.isLoaded() {
+		return s.first(ctx, false)
 	}
+	if s.use.loadErr == nil && s.use.peeked && s.closed == nil {
+		return s.extend(ctx)
+	}
+	return s.result()
+}
+
+// peek is load that leaves the idle time as it is.
+func (s *Session) peek(ctx context.Context) (*Session, error) {
+	s.lock()
+	defer s.unlock()
+	if !s.isLoaded() {
+		return s.first(ctx, true)
+	}
+	return s.result()
+}
+
+func (s *Session) isLoaded() bool { return s.use != nil && s.use.loaded }
+
+func (s *Session) result() (*Session, error) {
 	if s.use.loadErr != nil {
 		return nil, s.use.loadErr
 	}
 	return s, nil
+}
+
+// first asks the store for the session. A failure is remembered, unless it is that of ctx.
+func (s *Session) first(ctx context.Context, peek bool) (*Session, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("session: not loaded: %w", err)
+	}
+	if s.closed != nil {
+		return nil, s.closed
+	}
+	s.use = &use{peeked: peek}
+	s.use.record.Init(s.keeper)
+	s.use.loadErr = s.find(ctx)
+	s.use.loaded = s.use.loadErr == nil || ctx.Err() == nil
+	return s.result()
 }
 
 // find looks up what the request's cookies refer to.
@@ -41,7 +67,32 @@ func (s *Session) find(ctx context.Context) error {
 	bound.init(ctx, s.config.StoreTimeout)
 	bound.obey(ctx)
 	defer bound.release()
-	err := s.use.record.Find(bound, refs)
-	s.use.ambiguous = s.use.record.HasRivals()
-	return err
+	if s.use.peeked {
+		return s.use.record.Peek(bound, refs)
+	}
+	return s.use.record.Find(bound, refs)
+}
+
+// extend gives a session that was only peeked at its idle time anew. Its failure is remembered as that of first.
+func (s *Session) extend(ctx context.Context) (*Session, error) {
+	if !s.use.record.IsStored() {
+		s.use.peeked = false
+		return s, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("session: not loaded: %w", err)
+	}
+	var bound boundContext
+	bound.init(ctx, s.config.StoreTimeout)
+	bound.obey(ctx)
+	defer bound.release()
+	err := s.use.record.Touch(&bound)
+	if err != nil && !errors.Is(err, ErrEnded) {
+		if ctx.Err() == nil {
+			s.use.loadErr = err
+		}
+		return nil, err
+	}
+	s.use.peeked = false
+	return s, nil
 }

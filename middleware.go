@@ -70,16 +70,41 @@ func (m *Manager) HandlerFunc(f func(w http.ResponseWriter, r *http.Request, s *
 func Load(ctx context.Context) (*Session, error) {
 	x, ok := ctx.Value(contextKey{}).(*exchange)
 	if !ok {
-		return nil, errors.New("session: no session in the context: wrap the handler with Manager.Handler, and pass the request's context")
+		return nil, errNoSession
 	}
 	return x.session.load(ctx)
 }
+
+// Peek is Load, but gives the session no more time to live: for a poll, which would else keep everybody signed in, and to
+// tell how long they still are, with [Session.IdleDeadline]. A later Load of the same request, or a save, does give it its
+// idle time anew. Peek costs two commands of Redis in one round trip, the Load after it one more.
+func Peek(ctx context.Context) (*Session, error) {
+	x, ok := ctx.Value(contextKey{}).(*exchange)
+	if !ok {
+		return nil, errNoSession
+	}
+	return x.session.peek(ctx)
+}
+
+var (
+	errNoSession = errors.New("session: no session in the context: wrap the handler with Manager.Handler, and pass the request's context")
+	errNotOfThis = errors.New("session: no session of this Manager in the context: wrap the handler with its Handler, and pass the request's context")
+)
 
 // Load is the function [Load] for the session of this Manager, where several are nested.
 func (m *Manager) Load(ctx context.Context) (*Session, error) {
 	x, _ := ctx.Value(contextKey{}).(*exchange)
 	if x = x.of(m); x == nil {
-		return nil, errors.New("session: no session of this Manager in the context: wrap the handler with its Handler, and pass the request's context")
+		return nil, errNotOfThis
 	}
 	return x.session.load(ctx)
+}
+
+// Peek is the function [Peek] for the session of this Manager, where several are nested.
+func (m *Manager) Peek(ctx context.Context) (*Session, error) {
+	x, _ := ctx.Value(contextKey{}).(*exchange)
+	if x = x.of(m); x == nil {
+		return nil, errNotOfThis
+	}
+	return x.session.peek(ctx)
 }

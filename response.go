@@ -80,7 +80,7 @@ func (s *Session) writeHeader(h http.Header) {
 
 // twins are the other cookies to clear, where the request had more than one of a living session.
 func (s *Session) twins() []*http.Cookie {
-	if !s.use.ambiguous {
+	if !s.use.record.HadRivals() {
 		return nil
 	}
 	return s.config.Cookie.twins(s.request.Host)

@@ -47,14 +47,14 @@ type Session struct {
 
 // use is what a request that uses its session needs, in one allocation.
 type use struct {
-	loaded    bool
-	loadErr   error
-	record    record.Record
-	ambiguous bool         // the request has cookies of several living sessions
-	bound     boundContext // of the load
-	vary      [1]string    // in the response's header, as is cache
-	cache     [1]string
-	mistyped  map[string]bool // the keys whose value was found to be of another type than asked for
+	loaded   bool
+	peeked   bool // the load has left the idle time as it is
+	loadErr  error
+	record   record.Record
+	bound    boundContext // of the load
+	vary     [1]string    // in the response's header, as is cache
+	cache    [1]string
+	mistyped map[string]bool // the keys whose value was found to be of another type than asked for
 }
 
 // lock waits for its turn. In a function given to Update, which runs under the lock, it would wait for ever.
@@ -76,6 +76,17 @@ func (s *Session) ID() string { return s.reference().ID }
 
 // Deadline returns when the session's Lifetime ends; the zero Time until the session was first saved.
 func (s *Session) Deadline() time.Time { return s.reference().Deadline }
+
+// IdleDeadline returns when the session ends if no request uses it until then, never after Deadline; the zero Time until it
+// was first saved. After [Peek] it is what the store says, else IdleTimeout after this request has loaded or saved it.
+func (s *Session) IdleDeadline() time.Time {
+	s.lock()
+	defer s.unlock()
+	if s.use == nil {
+		return time.Time{}
+	}
+	return s.use.record.IdleDeadline()
+}
 
 func (s *Session) reference() token.Reference {
 	s.lock()
@@ -263,6 +274,7 @@ func (s *Session) Save(ctx context.Context) error {
 	bound.obey(ctx)
 	defer bound.release()
 	if s.use.record.IsStored() && s.use.record.IsUnchanged() {
+		s.use.record.Discard() // as at the end of the handler
 		return s.use.record.Touch(&bound)
 	}
 	return s.save(&bound)

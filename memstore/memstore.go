@@ -49,6 +49,17 @@ func (s *Store) Load(_ context.Context, id string, ttl time.Duration) ([]byte, e
 	return bytes.Clone(found.value), nil
 }
 
+// Peek implements [driver.Store].
+func (s *Store) Peek(_ context.Context, id string) ([]byte, time.Duration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found := s.find(id)
+	if found == nil {
+		return nil, 0, driver.ErrNotFound
+	}
+	return bytes.Clone(found.value), found.expires.Sub(s.now()), nil
+}
+
 // Save implements [driver.Store].
 func (s *Store) Save(_ context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
 	s.mu.Lock()

@@ -70,8 +70,8 @@ func TestPassword(t *testing.T) {
 
 // aclFor is the smallest ACL, as in the package comment, by NoScripts.
 var aclFor = map[bool]string{
-	false: "+getex +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get",
-	true:  "+getex +getdel +set +watch +strlen +getrange +multi +exec +discard",
+	false: "+getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get",
+	true:  "+getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard",
 }
 
 // exercise goes every way through the store, and returns the first error.
@@ -93,6 +93,7 @@ func exercise(t *testing.T, server *redistest.Server, store *redisstore.Store) e
 		{nil, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Minute) }},
 		{driver.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, first, value("3"), time.Minute) }},
 		{nil, func() ([]byte, error) { return store.Load(ctx, id, time.Minute) }},
+		{nil, func() ([]byte, error) { v, _, err := store.Peek(ctx, id); return v, err }},
 		{nil, func() ([]byte, error) { return store.Delete(ctx, id) }},
 		{driver.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Minute) }},
 		{driver.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, "list"+id, first, second, time.Minute) }},

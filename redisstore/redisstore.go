@@ -6,19 +6,19 @@
 //	...
 //	sessions, err := session.New(session.Config{Store: store})
 //
-// A session is one string under one key, session:<ID>, with a time to live. Loading it is one GETEX, storing a new one
-// one SET, deleting it one GETDEL. Storing a new value over an old one is a compare-and-set in one round trip: SET puts
+// A session is one string under one key, session:<ID>, with a time to live. Loading it is one GETEX, peeking at it a GETEX
+// and a PTTL, storing a new one one SET, deleting it one GETDEL. Storing a new value over an old one is a compare-and-set in one round trip: SET puts
 // the value aside under {session:<ID>}:<rev> for at most 10 seconds, then a script compares the length and the _rev of
 // what is stored with those of what was loaded, and renames the new value over it. Where scripts are not allowed,
 // [Options.NoScripts] does the same with WATCH and MULTI in two round trips.
 //
 // The least that an ACL user needs is
 //
-//	~session:* ~{session:* +getex +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get
+//	~session:* ~{session:* +getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get
 //
 // or, with NoScripts,
 //
-//	~session:* +getex +getdel +set +watch +strlen +getrange +multi +exec +discard
+//	~session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard
 //
 // and +select in both for a database other than 0.
 package redisstore
@@ -129,6 +129,22 @@ func (s *Store) Load(ctx context.Context, id string, ttl time.Duration) ([]byte,
 	s.loads.put(load)
 	value, err := bulk(replies[0], firstRefusal(replies))
 	return value, s.failed("load", id, err)
+}
+
+// Peek implements [driver.Store] with GETEX and PTTL in one flush: a GETEX without an option changes nothing, and a replica
+// refuses it, so that it does not answer with what is out of date.
+func (s *Store) Peek(ctx context.Context, id string) ([]byte, time.Duration, error) {
+	key := s.key(id)
+	replies, _, err := s.client.Do(ctx, key, cmd("GETEX", key), cmd("PTTL", key))
+	if err != nil {
+		return nil, 0, s.failed("peek", id, err)
+	}
+	value, err := bulk(replies[0], firstRefusal(replies))
+	if err != nil {
+		return nil, 0, s.failed("peek", id, err)
+	}
+	ttl, err := timeToLive(replies[1])
+	return value, ttl, s.failed("peek", id, err)
 }
 
 // Delete implements [driver.Store] with one GETDEL.

@@ -3,8 +3,10 @@ package redisstore
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"strings"
+	"time"
 
 	"github.com/gomodule/redigo/redis"
 
@@ -48,6 +50,20 @@ func bulk(reply any, err error) ([]byte, error) {
 		return nil, driver.ErrNotFound
 	}
 	return redis.Bytes(reply, nil)
+}
+
+// timeToLive is the reply to a PTTL that came behind a value.
+func timeToLive(reply any) (time.Duration, error) {
+	left, ok := reply.(int64)
+	switch {
+	case !ok:
+		return 0, fmt.Errorf("PTTL was answered with a %T", reply)
+	case left == -2: // it expired between the two commands
+		return 0, driver.ErrNotFound
+	case left < 0: // somebody has stored it by hand, without a time to live
+		return math.MaxInt64, nil
+	}
+	return time.Duration(left) * time.Millisecond, nil
 }
 
 // timeout reports whether err is that of a deadline.

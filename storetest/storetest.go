@@ -39,6 +39,8 @@ func Run(t *testing.T, open func(t *testing.T) driver.Store) {
 		"sessions are apart":                              suite.apart,
 		"slices are neither kept nor changed":             suite.slices,
 		"a value expires":                                 suite.expire,
+		"a peek shows the value and its time to live":     suite.peek,
+		"a peek gives no more time to live":               suite.peekKeeps,
 		"a load gives more time to live":                  suite.loadRenews,
 		"a load gives less time to live":                  suite.loadShortens,
 		"a save gives more time to live":                  suite.saveRenews,
@@ -221,6 +223,34 @@ func (s suite) expire() {
 	s.want(nil, driver.ErrNotFound)(s.remove())
 	s.wantNothing()
 	s.mustSave(nil, value("3"))
+}
+
+func (s suite) peek() {
+	if got, _, err := s.Peek(s.ctx, s.id); err != driver.ErrNotFound {
+		s.Errorf("Peek of what is not there: %q, %v", got, err)
+	}
+	v := value("1")
+	s.mustSave(nil, v)
+	for range 2 {
+		got, ttl, err := s.Peek(s.ctx, s.id)
+		if err != nil || !bytes.Equal(got, v) || ttl > long || ttl < long-time.Minute {
+			s.Errorf("Peek: %q, %v to live, %v", got, ttl, err)
+		}
+	}
+	s.wantStored(v)
+}
+
+func (s suite) peekKeeps() {
+	v := value("1")
+	s.mustSaveFor(nil, v, short)
+	if got, ttl, err := s.Peek(s.ctx, s.id); err != nil || !bytes.Equal(got, v) || ttl > short {
+		s.Errorf("Peek: %q, %v to live, %v", got, ttl, err)
+	}
+	s.advance(short + short/2)
+	if got, _, err := s.Peek(s.ctx, s.id); err != driver.ErrNotFound {
+		s.Errorf("Peek of what has expired: %q, %v", got, err)
+	}
+	s.wantNothing()
 }
 
 func (s suite) loadRenews() {

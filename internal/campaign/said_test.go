@@ -34,7 +34,10 @@ var surface = map[string]func(p *play){
 		p.manager.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { p.tell(s) }).ServeHTTP(httptest.NewRecorder(), p.r)
 		p.manager.HandlerFunc(nil)
 	},
-	"session.Session.ID": func(p *play) { p.tell(p.s.ID()) },
+	"session.Peek":                 func(p *play) { s, err := session.Peek(p.r.Context()); p.tell(s, err) },
+	"session.Manager.Peek":         func(p *play) { s, err := p.manager.Peek(p.r.Context()); p.tell(s, err) },
+	"session.Session.IdleDeadline": func(p *play) { p.tell(p.s.IdleDeadline()) },
+	"session.Session.ID":           func(p *play) { p.tell(p.s.ID()) },
 	"session.Session.Deadline": func(p *play) {
 		p.tell(p.s.Deadline())
 	},
@@ -81,6 +84,7 @@ var surface = map[string]func(p *play){
 		_, err := p.memory.Load(p.r.Context(), p.s.ID(), time.Minute)
 		p.tell(p.memory, err)
 	},
+	"memstore.Store.Peek": func(p *play) { _, ttl, err := p.memory.Peek(p.r.Context(), p.s.ID()); p.tell(ttl, err) },
 	"memstore.Store.Save": func(p *play) {
 		_, err := p.memory.Save(p.r.Context(), p.s.ID(), nil, []byte(`{"_rev":"x","v":"`+secretValue+`"}`), time.Minute)
 		_, err2 := p.memory.Save(p.r.Context(), p.s.ID(), nil, []byte(secretValue), time.Minute)
@@ -119,6 +123,7 @@ var surface = map[string]func(p *play){
 		_, err := p.store.Load(p.r.Context(), p.s.ID(), time.Minute)
 		p.tell(err)
 	},
+	"redisstore.Store.Peek": func(p *play) { _, ttl, err := p.store.Peek(p.r.Context(), p.s.ID()); p.tell(ttl, err) },
 	"redisstore.Store.Save": func(p *play) {
 		_, err := p.store.Save(p.r.Context(), p.s.ID(), nil, []byte(`{"_rev":"x","v":"`+secretValue+`"}`), time.Minute)
 		_, err2 := p.store.Save(p.r.Context(), p.s.ID(), []byte(`{"_rev":"x","v":"`+secretValue+`"}`), []byte(secretValue), time.Minute)

@@ -35,21 +35,40 @@ func isOver(ttl time.Duration) bool { return ttl < time.Millisecond }
 // newToken makes the token of a session that begins.
 func (k *Keeper) newToken() *token.Token { return token.New(time.Now(), k.Lifetime) }
 
+// A fetch gets what is stored, and tells how long it is kept without use.
+type fetch func(k *Keeper, ctx context.Context, ref token.Reference) (value.Value, time.Duration, error)
+
 // load returns what is stored and gives it its time to live anew. A value that is no session is logged, left alone, and
 // driver.ErrNotFound.
-func (k *Keeper) load(ctx context.Context, ref token.Reference) (value.Value, error) {
+func (k *Keeper) load(ctx context.Context, ref token.Reference) (value.Value, time.Duration, error) {
 	ttl := k.ttl(ref.Deadline)
 	if isOver(ttl) {
-		return value.Value{}, driver.ErrNotFound
+		return value.Value{}, 0, driver.ErrNotFound
 	}
 	text, err := k.Store.Load(ctx, ref.ID, ttl)
+	v, err := k.parsed(ctx, ref.ID, text, err)
+	return v, ttl, err
+}
+
+// peek is load that gives no more time to live.
+func (k *Keeper) peek(ctx context.Context, ref token.Reference) (value.Value, time.Duration, error) {
+	if isOver(k.ttl(ref.Deadline)) {
+		return value.Value{}, 0, driver.ErrNotFound
+	}
+	text, ttl, err := k.Store.Peek(ctx, ref.ID)
+	v, err := k.parsed(ctx, ref.ID, text, err)
+	return v, min(ttl, k.ttl(ref.Deadline)), err
+}
+
+// parsed is parse of what a store returns.
+func (k *Keeper) parsed(ctx context.Context, id string, text []byte, err error) (value.Value, error) {
 	if errors.Is(err, driver.ErrNotFound) && err != driver.ErrNotFound {
-		k.logInvalid(ctx, ref.ID, err)
+		k.logInvalid(ctx, id, err)
 	}
 	if err != nil {
 		return value.Value{}, err
 	}
-	return k.parse(ctx, ref.ID, text)
+	return k.parse(ctx, id, text)
 }
 
 // parse returns text as a Value. What is no session is logged, and driver.ErrNotFound.

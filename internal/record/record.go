@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/object"
@@ -27,6 +28,7 @@ type Record struct {
 	renewing  bool     // the next save gives the session a new token
 	destroyed *state   // what Destroy was called on, until it is deleted
 	rivals    []string // IDs of living sessions whose tokens came together, so that none of them is used
+	ambiguous bool     // there were rivals
 	revoked   bool     // the client's token leads nowhere any more, by what this request did
 }
 
@@ -37,6 +39,7 @@ type state struct {
 	unsure *value.Value    // what a save of unknown outcome has sent
 	ended  bool            // a save found that the session is no more
 	issued *token.Token    // for the client
+	idle   time.Time       // until when it is kept without use
 }
 
 // Init makes r an empty session of k's store.
@@ -45,8 +48,17 @@ func (r *Record) Init(k *Keeper) { *r = Record{keeper: k} }
 // Find looks up what refs refer to. If several of them lead to living sessions, one may be an attacker's, so none is used, and
 // the session that begins next ends them. After an error r is empty.
 func (r *Record) Find(ctx context.Context, refs []token.Reference) error {
+	return r.find(ctx, refs, (*Keeper).load)
+}
+
+// Peek is Find that gives no more time to live.
+func (r *Record) Peek(ctx context.Context, refs []token.Reference) error {
+	return r.find(ctx, refs, (*Keeper).peek)
+}
+
+func (r *Record) find(ctx context.Context, refs []token.Reference, fetch fetch) error {
 	for _, ref := range refs {
-		found, err := r.keeper.load(ctx, ref)
+		found, ttl, err := fetch(r.keeper, ctx, ref)
 		switch {
 		case errors.Is(err, driver.ErrNotFound):
 		case err != nil:
@@ -57,10 +69,11 @@ func (r *Record) Find(ctx context.Context, refs []token.Reference) error {
 		default:
 			r.ref = ref
 			r.saved(found)
+			r.keptFor(ttl)
 		}
 	}
 	if len(r.rivals) > 0 {
-		r.rivals = append([]string{r.ref.ID}, r.rivals...)
+		r.rivals, r.ambiguous = append([]string{r.ref.ID}, r.rivals...), true
 		r.keeper.Logger.WarnContext(ctx, "cookies of several living sessions, none is used", "ids", r.rivals)
 		r.forget()
 	}
@@ -71,14 +84,17 @@ func (r *Record) Find(ctx context.Context, refs []token.Reference) error {
 // stored.
 func (r *Record) Reference() token.Reference { return r.ref }
 
+// IdleDeadline returns until when the session is kept without use; the zero Time if it is not stored.
+func (r *Record) IdleDeadline() time.Time { return r.idle }
+
 // IsStored reports whether the store has the session, as far as is known.
 func (r *Record) IsStored() bool { return r.stored.Exists() }
 
 // HasEnded reports whether a save found that the session is no more.
 func (r *Record) HasEnded() bool { return r.ended }
 
-// HasRivals reports whether Find came upon several living sessions.
-func (r *Record) HasRivals() bool { return len(r.rivals) > 0 }
+// HadRivals reports whether Find came upon several living sessions.
+func (r *Record) HadRivals() bool { return r.ambiguous }
 
 // Issued returns the token that the client has to be given, or nil.
 func (r *Record) Issued() *token.Token { return r.issued }
@@ -132,7 +148,7 @@ func (r *Record) Renew() { r.renewing = r.stored.Exists() }
 
 // Destroy lets the next save delete the session. What is set afterwards begins a new one.
 func (r *Record) Destroy() {
-	if r.destroyed == nil && (r.stored.Exists() || r.ended || r.HasRivals()) {
+	if r.destroyed == nil && (r.stored.Exists() || r.ended || len(r.rivals) > 0) {
 		before := r.state
 		r.destroyed = &before
 	}
@@ -168,9 +184,13 @@ func (r *Record) end(ctx context.Context) error {
 	return ErrEnded
 }
 
+// keptFor notes how long the session is kept without use.
+func (r *Record) keptFor(ttl time.Duration) { r.idle = time.Now().Add(ttl) }
+
 // issue makes the session one whose token the client has to be given.
 func (r *Record) issue(fresh *token.Token) {
 	r.ref, r.issued, r.renewing = fresh.Reference, fresh, false
+	r.keptFor(r.keeper.ttl(r.ref.Deadline))
 }
 
 // saved makes current, which holds all changes, what later changes build on.

@@ -64,17 +64,18 @@ func (r *Record) Take(ctx context.Context, key string, gone error, taken func(ra
 	return errors.Join(err, r.rebase(r.stored))
 }
 
-// Touch loads the session anew.
+// Touch loads the session anew, which gives it its time to live anew, and makes the changes of this request again on what is
+// stored.
 func (r *Record) Touch(ctx context.Context) error {
-	found, err := r.keeper.load(ctx, r.ref)
+	found, ttl, err := r.keeper.load(ctx, r.ref)
 	if errors.Is(err, driver.ErrNotFound) {
 		return r.end(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	r.saved(found)
-	return nil
+	r.keptFor(ttl)
+	return r.rebase(found)
 }
 
 // deleteDestroyed deletes the session that Destroy was called on. If it is gone already, the client's token is left alone: it
@@ -225,7 +226,10 @@ func (r *Record) tryUpdate(ctx context.Context) (done bool, err error) {
 func (r *Record) replace(ctx context.Context, next []byte) (current []byte, err error) {
 	current, err = r.keeper.save(ctx, r.ref, r.stored.Bytes, next)
 	switch {
-	case err == nil || errors.Is(err, driver.ErrConflict):
+	case err == nil:
+		r.keptFor(r.keeper.ttl(r.ref.Deadline))
+		return nil, nil
+	case errors.Is(err, driver.ErrConflict):
 		return current, err
 	case errors.Is(err, driver.ErrNotFound):
 		return nil, r.end(ctx)

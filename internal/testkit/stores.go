@@ -55,6 +55,13 @@ func (m *Memory) Load(ctx context.Context, id string, ttl time.Duration) ([]byte
 	return m.Store.Load(ctx, id, ttl)
 }
 
+func (m *Memory) Peek(ctx context.Context, id string) ([]byte, time.Duration, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.asked[id] = true
+	return m.Store.Peek(ctx, id)
+}
+
 func (m *Memory) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -79,8 +86,8 @@ type FaultyStore struct {
 	driver.Store
 	BeforeSave, AfterSave, OnLoad, OnDelete func() error // nil: no failure
 
-	mu                    sync.Mutex
-	loads, saves, deletes int
+	mu                           sync.Mutex
+	loads, peeks, saves, deletes int
 }
 
 func (f *FaultyStore) hook(hook func() error, count *int) error {
@@ -100,6 +107,13 @@ func (f *FaultyStore) Load(ctx context.Context, id string, ttl time.Duration) ([
 		return nil, err
 	}
 	return f.Store.Load(ctx, id, ttl)
+}
+
+func (f *FaultyStore) Peek(ctx context.Context, id string) ([]byte, time.Duration, error) {
+	if err := f.hook(f.OnLoad, &f.peeks); err != nil {
+		return nil, 0, err
+	}
+	return f.Store.Peek(ctx, id)
 }
 
 func (f *FaultyStore) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
@@ -125,7 +139,10 @@ func (f *FaultyStore) Calls() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	calls := fmt.Sprintf("%d loads, %d saves, %d deletes", f.loads, f.saves, f.deletes)
-	f.loads, f.saves, f.deletes = 0, 0, 0
+	if f.peeks > 0 {
+		calls = fmt.Sprintf("%d peeks, %s", f.peeks, calls)
+	}
+	f.loads, f.peeks, f.saves, f.deletes = 0, 0, 0, 0
 	return calls
 }
 
@@ -156,6 +173,11 @@ func (s ContextStore) Load(ctx context.Context, id string, ttl time.Duration) ([
 	return s.Store.Load(ctx, id, ttl)
 }
 
+func (s ContextStore) Peek(ctx context.Context, id string) ([]byte, time.Duration, error) {
+	s.Given(ctx)
+	return s.Store.Peek(ctx, id)
+}
+
 func (s ContextStore) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
 	s.Given(ctx)
 	return s.Store.Save(ctx, id, was, value, ttl)
@@ -170,6 +192,10 @@ func (s ContextStore) Delete(ctx context.Context, id string) ([]byte, error) {
 type ConstStore struct{ Value []byte }
 
 func (s ConstStore) Load(context.Context, string, time.Duration) ([]byte, error) { return s.Value, nil }
+
+func (s ConstStore) Peek(context.Context, string) ([]byte, time.Duration, error) {
+	return s.Value, time.Hour, nil
+}
 
 func (s ConstStore) Save(context.Context, string, []byte, []byte, time.Duration) ([]byte, error) {
 	return nil, nil
