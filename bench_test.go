@@ -123,7 +123,7 @@ func TestAllocationsOfAReadOnlyRequest(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	server := redistest.Start(t)
-	store, err := redisstore.Open(server.Addr())
+	store, err := redisstore.Open(server.Addr(), redisstore.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

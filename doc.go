@@ -1,6 +1,6 @@
 // Package session gives the handlers of net/http sessions that every node of a deployment sees, kept in Redis.
 //
-//	store, err := redisstore.Open("redis://127.0.0.1:6379")
+//	store, err := redisstore.Open("redis://127.0.0.1:6379", redisstore.Options{})
 //	...
 //	sessions, err := session.New(session.Config{Store: store})
 //	...

@@ -20,7 +20,7 @@ func newSessions() *session.Manager {
 	if err != nil {
 		log.Fatal(err)
 	}
-	store, err := redisstore.Open(redis.Addr())
+	store, err := redisstore.Open(redis.Addr(), redisstore.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func Example() {
 }
 
 func ExampleNew() {
-	store, err := redisstore.Open("redis://127.0.0.1:6379") // connects when it is first used
+	store, err := redisstore.Open("redis://127.0.0.1:6379", redisstore.Options{}) // connects when it is first used
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -211,7 +211,7 @@ func ExampleSession_Save() {
 
 // By default a request whose session could not be saved is answered with 503. OnError answers in the application's way.
 func ExampleConfig_onError() {
-	store, err := redisstore.Open("127.0.0.1:1") // where no Redis is
+	store, err := redisstore.Open("127.0.0.1:1", redisstore.Options{}) // where no Redis is
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func TestPassword(t *testing.T) {
 		{"wrong user", wrong + ":" + password + "@", []string{"WRONGPASS", "is wrong"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			store, err := redisstore.Open("redis://" + test.user + server.Addr())
+			store, err := redisstore.Open("redis://"+test.user+server.Addr(), redisstore.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -45,7 +45,7 @@ func TestPassword(t *testing.T) {
 		if _, err := admin.Do("ACL", "SETUSER", "app", "on", ">"+password, "~*", "+@all"); err != nil {
 			t.Fatal(err)
 		}
-		store, err := redisstore.Open("redis://app:" + password + "@" + server.Addr())
+		store, err := redisstore.Open("redis://app:"+password+"@"+server.Addr(), redisstore.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +59,7 @@ func TestPassword(t *testing.T) {
 		wantErrors(t, operations(t.Context(), store, "1"), "WRONGPASS")
 	})
 	t.Run("not wanted", func(t *testing.T) {
-		store, err := redisstore.Open("redis://:" + wrong + "@" + redistest.Start(t).Addr())
+		store, err := redisstore.Open("redis://:"+wrong+"@"+redistest.Start(t).Addr(), redisstore.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,7 +18,8 @@ type lease struct {
 }
 
 // runOn sends the commands of the calls that are not done, in one flush, and wakes each caller when its replies are
-// there. It returns a failure of the connection, or READONLY if that was the reply to a call, which is then not done.
+// there. It returns a failure of the connection, or its refusal if one is outdated and answers a call with that, which is
+// then not done.
 func (calls batch) runOn(l lease) error {
 	for _, c := range calls {
 		if c == nil {
@@ -36,15 +37,15 @@ func (calls batch) runOn(l lease) error {
 	if err := l.conn.Flush(); err != nil {
 		return err
 	}
-	var readOnly error
+	var refused error
 	for i, c := range calls {
 		if c == nil {
 			continue
 		}
 		replies, err := l.receive(c.memory[:0], len(c.commands))
 		switch {
-		case refusedWith(err, "READONLY"):
-			readOnly = err
+		case outdated(err):
+			refused = err
 		case err != nil:
 			return err
 		default:
@@ -56,7 +57,7 @@ func (calls batch) runOn(l lease) error {
 			c.wake()
 		}
 	}
-	return readOnly
+	return refused
 }
 
 // do is runOn for commands that belong to no call.
@@ -75,16 +76,17 @@ func (l lease) send(commands []Command) error {
 	return nil
 }
 
-// receive appends the next n replies, and returns the last READONLY among them as an error.
-func (l lease) receive(replies []any, n int) (_ []any, readOnly error) {
+// receive appends the next n replies, and returns the last among them that says that the connection is outdated as an
+// error.
+func (l lease) receive(replies []any, n int) (_ []any, refused error) {
 	for range n {
 		left := time.Until(l.deadline)
 		if left <= 0 {
 			left = time.Nanosecond // so that the connection, which owes replies, is given up
 		}
 		reply, err := redis.ReceiveWithTimeout(l.conn, left)
-		if err = known(err); refusedWith(err, "READONLY") {
-			readOnly = err
+		if err = known(err); outdated(err) {
+			refused = err
 		}
 		if refusedWith(err, "") {
 			reply = err
@@ -93,7 +95,7 @@ func (l lease) receive(replies []any, n int) (_ []any, readOnly error) {
 		}
 		replies = append(replies, reply)
 	}
-	return replies, readOnly
+	return replies, refused
 }
 
 // spoil makes a connection unusable, so that the pool does not keep it: the read fails at once.

@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"math/big"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,14 +59,49 @@ func TestTLS(t *testing.T) {
 	wantStored(t, store, "1", mustSave(t, store, "1", v, value("2")))
 
 	for _, scheme := range []string{"rediss", "valkeys"} {
-		store, err := redisstore.Open(scheme + "://" + server.Addr())
+		for _, config := range []*tls.Config{nil, {RootCAs: roots}} {
+			store, err := redisstore.Open(scheme+"://"+server.Addr(), redisstore.Options{TLS: config})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer store.Close()
+			err = store.Ping(t.Context())
+			if config != nil && err != nil || config == nil && (err == nil || !strings.Contains(err.Error(), "set Options.TLS")) {
+				t.Errorf("Ping with RootCAs %v = %v", config, err)
+			}
+		}
+	}
+}
+
+// Who sets TLS wants it, and must not get a connection in the clear.
+func TestOpenRefusesTLSForAPlainURL(t *testing.T) {
+	for _, url := range []string{"redis://host", "valkey://host", "host:6379", "unix:///run/redis.sock"} {
+		store, err := redisstore.Open(url, redisstore.Options{TLS: &tls.Config{}})
+		if store != nil || err == nil || !strings.Contains(err.Error(), "rediss://") {
+			t.Errorf("Open(%q) with TLS = %v, %v", url, store, err)
+		}
+	}
+}
+
+func TestOpenTakesOptions(t *testing.T) {
+	server := redistest.Start(t)
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		options.Prefix = rand.Text() + ":"
+		store, err := redisstore.Open(server.URL(), options)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer store.Close()
-		if err := store.Ping(t.Context()); err == nil || !strings.Contains(err.Error(), "use New") {
-			t.Errorf("Ping with an unknown CA = %v", err)
+		commands := server.Commands(t, func() { mustSave(t, store, "1", mustSave(t, store, "1", nil, value("1")), value("2")) })
+		if slices.Contains(commands, "WATCH") != options.NoScripts {
+			t.Errorf("commands %s", commands)
 		}
+		if n := server.Do(t, "EXISTS", options.Prefix+"1"); n != int64(1) {
+			t.Errorf("%d values have the prefix", n)
+		}
+	})
+	if store, err := redisstore.Open(server.URL(), redisstore.Options{Prefix: "{"}); store != nil || err == nil {
+		t.Errorf("Open with a brace in the Prefix = %v, %v", store, err)
 	}
 }
 
@@ -83,7 +119,7 @@ func TestOpenConnects(t *testing.T) {
 		{"unix://app:p%40ss%2Fword@" + server.Socket() + "?db=3", 3},
 		{"unix://p%40ss%2Fword@" + server.Socket(), 0},
 	} {
-		store, err := redisstore.Open(test.url)
+		store, err := redisstore.Open(test.url, redisstore.Options{})
 		if err != nil {
 			t.Errorf("Open(%q): %v", test.url, err)
 			continue

@@ -47,9 +47,12 @@ func hint(err error) string {
 		refused     Refusal
 		redigo      redis.Error // as a Dial of the caller may wrap it
 		certificate *tls.CertificateVerificationError
+		credentials credentialsError
 		network     net.Error
 	)
 	switch {
+	case errors.As(err, &credentials):
+		return "" // it is the caller's own
 	case errors.As(err, &refused):
 		return refusalHint(string(refused))
 	case errors.As(err, &redigo):
@@ -57,7 +60,7 @@ func hint(err error) string {
 	case errors.Is(err, redis.ErrPoolExhausted):
 		return "something else uses connections of this pool; raise its MaxActive, or set its Wait"
 	case errors.As(err, &certificate):
-		return "for a CA of your own, use New with a pool that trusts it"
+		return "for a CA of your own, set Options.TLS, or what the pool of New dials with"
 	case timeout(err) && err != context.DeadlineExceeded: // that one is the caller's, or of a wait for a connection
 		return "Redis did not answer in time; whether it did what it was asked is unknown"
 	case errors.As(err, &network) && !network.Timeout(), errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
@@ -87,7 +90,7 @@ var hints = []struct{ prefix, hint string }{
 	{"MASTERDOWN", "this is a replica without its primary; use the address of the primary"},
 	{"NOREPLICAS", "Redis has fewer replicas than its min-replicas-to-write"},
 	{"MISCONF", "Redis cannot write its snapshot and so takes no writes; see its log and its disk"},
-	{"NOAUTH", "Redis wants a password; put it into the URL, the Sentinel or the client's options, or into the pool's Dial"},
+	{"NOAUTH", "Redis wants a password; put it into the URL, the SentinelConfig or the client's options, or into the pool's Dial"},
 	{"WRONGPASS", "the user or the password is wrong, or the user is disabled"},
 	{"ERR AUTH", "Redis has no password, but one was given"},
 	{"ERR invalid password", "the password is wrong"},
@@ -113,4 +116,4 @@ var hints = []struct{ prefix, hint string }{
 // needs is the hint on a missing permission.
 const needs = "the ACL user needs ~session:* ~{session:* +getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename " +
 	"+pexpire +unlink +type +get, or with Options.NoScripts ~session:* +getex +pttl +getdel +set +watch +strlen +getrange " +
-	"+multi +exec +discard; and +select for a database other than 0, +role for OpenSentinel, +wait for Sentinel.Replicas"
+	"+multi +exec +discard; and +select for a database other than 0, +role for OpenSentinel, +wait for SentinelConfig.Replicas"

@@ -144,7 +144,7 @@ func TestHungHandshake(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer listener.Close()
-	store, err := redisstore.Open("rediss://" + listener.Addr().String())
+	store, err := redisstore.Open("rediss://"+listener.Addr().String(), redisstore.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -17,7 +17,8 @@ const sentinelTimeout = 500 * time.Millisecond
 
 // A master is the Redis that the sentinels say is the master, and may be another one any time.
 type master struct {
-	config   Sentinel
+	config   SentinelConfig
+	options  Options
 	stop     context.CancelFunc
 	watchers sync.WaitGroup
 
@@ -82,7 +83,11 @@ func (m *master) dial(ctx context.Context) (conn redis.Conn, failure error) {
 // connect dials what should be the master, and makes sure that it is.
 func (m *master) connect(ctx context.Context, addr string, switches int) (redis.Conn, error) {
 	c := &m.config
-	conn, err := m.target(addr, c.Username, c.Password, c.Database).dial(ctx)
+	t, err := m.options.signIn(ctx, m.target(addr, c.Username, c.Password, c.Database))
+	if err != nil {
+		return nil, err
+	}
+	conn, err := t.dial(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -105,11 +110,7 @@ func isMaster(role any) bool {
 
 // target is one server with the TLS of all.
 func (m *master) target(addr, user, password string, database int) target {
-	t := target{network: "tcp", address: addr, user: user, password: password, database: database}
-	if m.config.TLS != nil {
-		t.tls = m.config.TLS
-	}
-	return t
+	return target{network: "tcp", address: addr, tls: m.options.TLS, user: user, password: password, database: database}
 }
 
 // ask returns what the first sentinel that knows the master says.

@@ -1,8 +1,17 @@
 package redisstore
 
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"strings"
+)
+
 const defaultPrefix = "session:"
 
-// Options are the settings of a [Store]. The zero value is the default.
+// Options are the settings of a [Store]. The zero value is the default. They may be used for several Stores.
 type Options struct {
 	// Prefix begins every key. "" means "session:". It must not contain a brace.
 	Prefix string
@@ -10,4 +19,63 @@ type Options struct {
 	// NoScripts saves with WATCH and MULTI instead of a script, for services that forbid EVAL. The guarantees are the
 	// same; a save takes two round trips instead of one.
 	NoScripts bool
+
+	// TLS is for the connections that [Open] makes to a rediss:// or valkeys:// URL, and [OpenSentinel] to Redis and to
+	// the sentinels: a CA of your own, a certificate of the client. An empty ServerName means the host that is dialled,
+	// so that the certificate must name what is in the URL, or what the sentinels announce. With nil, Open trusts the
+	// CAs of the system, and OpenSentinel does without TLS. It must not be changed afterwards.
+	TLS *tls.Config
+
+	// Credentials, unless nil, is asked for each new connection to Redis, in place of the user and the password in the
+	// URL or the [SentinelConfig], so that they can change while the Store is in use. An empty username means the user
+	// default. An error fails the call that needs the connection, and is wrapped in the error of that call.
+	//
+	// It is called from many goroutines at once and should obey ctx. Open connections stay as they are; where Redis
+	// refuses one with NOAUTH or WRONGPASS, the command is repeated once on a new one.
+	Credentials func(ctx context.Context) (username, password string, err error)
 }
+
+// Format prints the Prefix and NoScripts, for every verb of package fmt: the TLS may hold a private key.
+func (o Options) Format(f fmt.State, _ rune) {
+	_, _ = fmt.Fprintf(f, "redisstore.Options(prefix %q, NoScripts %t)", o.Prefix, o.NoScripts)
+}
+
+var (
+	errBrace  = errors.New("redisstore: Options.Prefix must not contain a brace")
+	errDialer = errors.New("redisstore: Options.TLS and Options.Credentials are for Open and OpenSentinel: " +
+		"a pool or a client of your own has settings for both")
+)
+
+// complete checks the settings and puts in the defaults.
+func (o *Options) complete() error {
+	if strings.ContainsAny(o.Prefix, "{}") {
+		return errBrace
+	}
+	o.Prefix = cmp.Or(o.Prefix, defaultPrefix)
+	return nil
+}
+
+// mustDialNothing panics if there are settings for connections, which somebody else makes.
+func (o Options) mustDialNothing() {
+	if o.TLS != nil || o.Credentials != nil {
+		panic(errDialer.Error())
+	}
+}
+
+// signIn returns t with the user and the password that credentials give, if there are any.
+func (o Options) signIn(ctx context.Context, t target) (target, error) {
+	if o.Credentials == nil {
+		return t, nil
+	}
+	var err error
+	if t.user, t.password, err = o.Credentials(ctx); err != nil {
+		return target{}, credentialsError{err}
+	}
+	return t, nil
+}
+
+// A credentialsError is what Credentials failed with.
+type credentialsError struct{ cause error }
+
+func (e credentialsError) Error() string { return fmt.Sprintf("Options.Credentials: %v", e.cause) }
+func (e credentialsError) Unwrap() error { return e.cause }

@@ -85,8 +85,8 @@ func (p *pool) runAlone(ctx context.Context, t task) (lost, err error) {
 	return run(ctx, p, t)
 }
 
-// run runs t on a connection of the pool. If that connection turns out to be broken, or to lead to what has become a
-// replica, t runs once more, on a connection dialled for it: the pool may hold more of the same. lost is then the failure
+// run runs t on a connection of the pool. If that connection turns out to be broken or outdated, t runs once more, on a
+// connection dialled for it: the pool may hold more of the same. lost is then the failure
 // of the first time, if it is unknown what Redis did of it.
 //
 // It is generic so that a batch becomes a task without an allocation.
@@ -120,7 +120,7 @@ func run[T task](ctx context.Context, p *pool, t T) (lost, err error) {
 // whether Redis has done it. A timeout is no reason to run again: the time is used up.
 func verdict(conn redis.Conn, err error) (again bool, lost error) {
 	switch {
-	case refusedWith(err, "READONLY"):
+	case outdated(err):
 		spoil(conn)
 		return true, nil
 	case conn.Err() != nil && !timeout(err) && !refusedWith(err, ""):

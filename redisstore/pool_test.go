@@ -185,11 +185,11 @@ func TestConnectionsThatAreCutOffSilently(t *testing.T) {
 		store *redisstore.Store
 	}{
 		{"New with MaxActive and Wait", open(redisstore.New(limited, redisstore.Options{}), nil)},
-		{"Open", open(redisstore.Open(proxy.URL()))},
+		{"Open", open(redisstore.Open(proxy.URL(), redisstore.Options{}))},
 		{"New", open(redisstore.New(newPool(proxy.Addr()), redisstore.Options{}), nil)},
 		{"NoScripts", open(redisstore.New(newPool(proxy.Addr()), redisstore.Options{NoScripts: true}), nil)},
-		{"OpenSentinel", openSentinel(t, redisstore.Sentinel{Addrs: []string{sentinel.Addr().String()}})},
-		{"Replicas", openSentinel(t, redisstore.Sentinel{
+		{"OpenSentinel", openSentinel(t, redisstore.SentinelConfig{Addrs: []string{sentinel.Addr().String()}})},
+		{"Replicas", openSentinel(t, redisstore.SentinelConfig{
 			Addrs: []string{sentinel.Addr().String()}, Replicas: 1, ReplicaTimeout: time.Millisecond, // there is none
 		})},
 	} {

@@ -1,16 +1,16 @@
 // Package redisstore keeps sessions in Redis, through redigo. It needs Redis 6.2 or Valkey 7.2, or later.
 //
-//	store, err := redisstore.Open("redis://:password@localhost:6379/0")
+//	store, err := redisstore.Open("redis://:password@localhost:6379/0", redisstore.Options{})
 //	...
 //	err = store.Ping(ctx) // at start-up: is Redis there, and would it serve a session?
 //	...
 //	sessions, err := session.New(session.Config{Store: store})
 //
 // A session is one string under one key, session:<ID>, with a time to live. Loading it is one GETEX, peeking at it a GETEX
-// and a PTTL, storing a new one one SET, deleting it one GETDEL. Storing a new value over an old one is a compare-and-set in one round trip: SET puts
-// the value aside under {session:<ID>}:<rev> for at most 10 seconds, then a script compares the length and the _rev of
-// what is stored with those of what was loaded, and renames the new value over it. Where scripts are not allowed,
-// [Options.NoScripts] does the same with WATCH and MULTI in two round trips.
+// and a PTTL, storing a new one one SET, deleting it one GETDEL. Storing a new value over an old one is a compare-and-set
+// in one round trip: SET puts the value aside under {session:<ID>}:<rev> for at most 10 seconds, then a script compares
+// the length and the _rev of what is stored with those of what was loaded, and renames the new value over it. Where
+// scripts are not allowed, [Options.NoScripts] does the same with WATCH and MULTI in two round trips.
 //
 // The least that an ACL user needs is
 //
@@ -27,7 +27,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
@@ -43,7 +42,8 @@ var _ driver.Store = (*Store)(nil)
 // large value to a server that hangs may take up to the pool's write timeout longer. Cancellation counts when the method
 // is called; what has begun goes on until the deadline. A command whose connection broke is repeated once on a new
 // connection, so that a restart of Redis fails no request; one that timed out is not. After a READONLY, the sign of a
-// failover, the connection is closed and the command repeated once on a new one.
+// failover, and after a NOAUTH or WRONGPASS, the sign of a password that was changed, the connection is closed and the
+// command repeated once on a new one.
 //
 // Errors say what failed and what to do, and hold neither a password nor a session's values. Other than
 // [driver.ErrNotFound] and [driver.ErrConflict], they wrap a [Refusal] of the server, or what redigo said.
@@ -54,21 +54,30 @@ type Store struct {
 	loads   loads
 }
 
-// New returns a Store on the caller's own pool, for what [Open] cannot express: another CA, other limits, Sentinel.
-// [Store.Close] closes the pool.
+// New returns a Store on the caller's own pool, for what [Open] and [OpenSentinel] cannot express, such as other limits
+// or timeouts. [Store.Close] closes the pool.
 //
 // The pool's MaxIdle should not be 0 (that is no pooling), and its Dial or DialContext should set
 // [redis.DialConnectTimeout], [redis.DialReadTimeout] and [redis.DialWriteTimeout]: redigo's defaults are 30 seconds and
 // none, and a hung server would hold a dial, or the write of a large value, beyond the context's deadline.
 //
-// New panics if pool is nil, or without Dial and DialContext, or if the Prefix contains a brace: those would send the
-// two keys of a save to different slots.
+// New panics if pool is nil, or without Dial and DialContext, if the Prefix contains a brace, which would send the two
+// keys of a save to different slots, or if options has TLS or Credentials, which are the pool's.
 func New(pool *redis.Pool, options Options) *Store {
 	if pool == nil || pool.Dial == nil && pool.DialContext == nil {
 		panic("redisstore: New needs a pool with Dial or DialContext")
 	}
+	options.mustDialNothing()
+	if err := options.complete(); err != nil {
+		panic(err.Error())
+	}
+	return onPool(pool, options)
+}
+
+// onPool is New with options that are complete.
+func onPool(pool *redis.Pool, options Options) *Store {
 	client := newPool(pool)
-	store := newStore(client, options)
+	store := &Store{client: client, prefix: options.Prefix}
 	if options.NoScripts {
 		store.watcher = client
 	}
@@ -77,7 +86,8 @@ func New(pool *redis.Pool, options Options) *Store {
 
 // NewWithClient returns a Store on a Client, for other libraries of Redis than redigo. [Store.Close] closes the client.
 //
-// It panics if client is nil, if the Prefix contains a brace, or if NoScripts is set: a Client has no WATCH.
+// It panics if client is nil, if the Prefix contains a brace, or if options has NoScripts, for a Client has no WATCH, or
+// TLS or Credentials, which are the client's.
 func NewWithClient(client Client, options Options) *Store {
 	if client == nil {
 		panic("redisstore: NewWithClient needs a Client")
@@ -85,15 +95,9 @@ func NewWithClient(client Client, options Options) *Store {
 	if options.NoScripts {
 		panic("redisstore: Options.NoScripts needs a Store made by Open or New")
 	}
-	return newStore(client, options)
-}
-
-func newStore(client Client, options Options) *Store {
-	if strings.ContainsAny(options.Prefix, "{}") {
-		panic(fmt.Sprintf("redisstore: Options.Prefix %q must not contain a brace", options.Prefix))
-	}
-	if options.Prefix == "" {
-		options.Prefix = defaultPrefix
+	options.mustDialNothing()
+	if err := options.complete(); err != nil {
+		panic(err.Error())
 	}
 	return &Store{client: client, prefix: options.Prefix}
 }

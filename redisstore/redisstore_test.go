@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -125,7 +126,7 @@ func TestStoreThroughOpen(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	storetest.Run(t, func(t *testing.T) driver.Store {
-		store, err := redisstore.Open(server.URL())
+		store, err := redisstore.Open(server.URL(), redisstore.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -397,6 +398,7 @@ func TestEndedContextSendsNothing(t *testing.T) {
 
 func TestNewPanics(t *testing.T) {
 	dial := func() (redis.Conn, error) { return nil, io.EOF }
+	credentials := func(context.Context) (username, password string, err error) { return "", "", nil }
 	for _, test := range []struct {
 		name    string
 		pool    *redis.Pool
@@ -406,6 +408,8 @@ func TestNewPanics(t *testing.T) {
 		{"a pool that cannot dial", &redis.Pool{}, redisstore.Options{}},
 		{"an opening brace", &redis.Pool{Dial: dial}, redisstore.Options{Prefix: "{app:"}},
 		{"a closing brace", &redis.Pool{Dial: dial}, redisstore.Options{Prefix: "app}:"}},
+		{"TLS", &redis.Pool{Dial: dial}, redisstore.Options{TLS: &tls.Config{}}},
+		{"Credentials", &redis.Pool{Dial: dial}, redisstore.Options{Credentials: credentials}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			defer func() {

@@ -29,6 +29,12 @@ func refusedWith(err error, code string) bool {
 	return ok && strings.HasPrefix(string(refused), code)
 }
 
+// outdated reports whether err is the Refusal of a connection that a new one may not get: it leads to what has become a
+// replica, or was signed in with a password that has been changed since.
+func outdated(err error) bool {
+	return refusedWith(err, "READONLY") || refusedWith(err, "NOAUTH") || refusedWith(err, "WRONGPASS")
+}
+
 // firstRefusal returns the first Refusal among the replies.
 func firstRefusal(replies []any) error {
 	for _, reply := range replies {

@@ -1,7 +1,6 @@
 package redisstore
 
 import (
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,8 +12,8 @@ import (
 	"time"
 )
 
-// Sentinel says which Redis [OpenSentinel] connects to. Addrs and Master are required.
-type Sentinel struct {
+// SentinelConfig says which Redis [OpenSentinel] connects to. Addrs and Master are required.
+type SentinelConfig struct {
 	_ [0]func() // literals name their fields, so that one can be added
 
 	// Addrs are the sentinels, each host:port. Name them all: one that can be reached is enough.
@@ -25,20 +24,13 @@ type Sentinel struct {
 	Master string
 
 	// Username and Password sign in to Redis, Database is selected. "" and 0 are left out. The ACL user needs +role
-	// besides what the package comment lists; without it, see [OpenSentinel].
+	// besides what the package comment lists; without it, see [OpenSentinel]. Options.Credentials takes their place.
 	Username, Password string
 	Database           int
 
 	// SentinelUsername and SentinelPassword sign in to the sentinels, which have users of their own. The ACL user needs
 	// +sentinel|get-master-addr-by-name, +subscribe, +ping and &+switch-master.
 	SentinelUsername, SentinelPassword string
-
-	// TLS, unless nil, is for the connections to Redis and to the sentinels. An empty ServerName means the host that is
-	// dialled, so the certificates must name what the sentinels announce. It must not be changed afterwards.
-	TLS *tls.Config
-
-	// Options are those of the Store.
-	Options Options
 
 	// Replicas, unless 0, is how many replicas must have taken over each save and each delete before it counts as done.
 	// Redis sends a WAIT with it. If they have not after ReplicaTimeout, 0 meaning 500 ms, the call fails, and it is
@@ -55,18 +47,18 @@ type Sentinel struct {
 }
 
 // String names the master and the sentinels, and no password.
-func (s Sentinel) String() string {
-	return fmt.Sprintf("redisstore.Sentinel(%s at %q)", s.Master, s.Addrs)
+func (s SentinelConfig) String() string {
+	return fmt.Sprintf("redisstore.SentinelConfig(%s at %q)", s.Master, s.Addrs)
 }
 
 // Format prints String for every verb of package fmt.
-func (s Sentinel) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
+func (s SentinelConfig) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, s.String()) }
 
 // LogValue logs String.
-func (s Sentinel) LogValue() slog.Value { return slog.StringValue(s.String()) }
+func (s SentinelConfig) LogValue() slog.Value { return slog.StringValue(s.String()) }
 
 // MarshalJSON encodes String.
-func (s Sentinel) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
+func (s SentinelConfig) MarshalJSON() ([]byte, error) { return json.Marshal(s.String()) }
 
 const (
 	sentinelPort = "26379"
@@ -75,11 +67,11 @@ const (
 )
 
 // complete checks the settings and puts in the defaults.
-func (s *Sentinel) complete() error {
+func (s *SentinelConfig) complete(options *Options) error {
 	var errs []error
 	fault := func(is bool, format string, args ...any) {
 		if is {
-			errs = append(errs, fmt.Errorf("redisstore: Sentinel."+format, args...))
+			errs = append(errs, fmt.Errorf("redisstore: SentinelConfig."+format, args...))
 		}
 	}
 	fault(len(s.Addrs) == 0, "Addrs is missing: the sentinels, each host:port")
@@ -97,11 +89,10 @@ func (s *Sentinel) complete() error {
 	fault(s.SentinelUsername != "" && s.SentinelPassword == "", "SentinelPassword is missing: is a variable unset?")
 	fault(s.Database < 0, "Database is negative")
 	fault(s.Replicas < 0, "Replicas is negative")
-	fault(s.Replicas > 0 && s.Options.NoScripts, "Replicas does not work with Options.NoScripts")
+	fault(s.Replicas > 0 && options.NoScripts, "Replicas does not work with Options.NoScripts")
 	fault(s.ReplicaTimeout < 0, "ReplicaTimeout is negative")
-	fault(strings.ContainsAny(s.Options.Prefix, "{}"), "Options.Prefix must not contain a brace")
 	if s.ReplicaTimeout == 0 {
 		s.ReplicaTimeout = defaultReplicaTimeout
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, options.complete())...)
 }

@@ -29,11 +29,11 @@ import (
 )
 
 func ExampleOpenSentinel() {
-	store, err := redisstore.OpenSentinel(redisstore.Sentinel{
+	store, err := redisstore.OpenSentinel(redisstore.SentinelConfig{
 		Addrs:    []string{"s1:26379", "s2:26379", "s3:26379"},
 		Master:   "mymaster",
 		Password: os.Getenv("REDIS_PASSWORD"),
-	})
+	}, redisstore.Options{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -45,12 +45,17 @@ func ExampleOpenSentinel() {
 }
 
 // openSentinel returns a Store that is closed with the test.
-func openSentinel(t testing.TB, config redisstore.Sentinel) *redisstore.Store {
+func openSentinel(t testing.TB, config redisstore.SentinelConfig) *redisstore.Store {
+	t.Helper()
+	return openSentinelWith(t, config, redisstore.Options{})
+}
+
+func openSentinelWith(t testing.TB, config redisstore.SentinelConfig, options redisstore.Options) *redisstore.Store {
 	t.Helper()
 	if config.Master == "" {
 		config.Master = redistest.MasterName
 	}
-	store, err := redisstore.OpenSentinel(config)
+	store, err := redisstore.OpenSentinel(config, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,8 +74,9 @@ func TestStoreOnSentinel(t *testing.T) {
 	set := redistest.StartSentinels(t, nil)
 	storetest.Run(t, func(t *testing.T) driver.Store {
 		prefix := rand.Text() + ":"
-		config := redisstore.Sentinel{Addrs: addrs(set.Sentinels...), Options: redisstore.Options{Prefix: prefix}}
-		return timed{openSentinel(t, config), func(d time.Duration) { age(t, set.Servers[0], prefix, d) }}
+		config := redisstore.SentinelConfig{Addrs: addrs(set.Sentinels...)}
+		store := openSentinelWith(t, config, redisstore.Options{Prefix: prefix})
+		return timed{store, func(d time.Duration) { age(t, set.Servers[0], prefix, d) }}
 	})
 }
 
@@ -96,7 +102,7 @@ func TestFailover(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			set := redistest.StartSentinels(t, test.args)
-			store := openSentinel(t, redisstore.Sentinel{
+			store := openSentinel(t, redisstore.SentinelConfig{
 				Addrs: addrs(set.Sentinels...), Replicas: test.replicas, ReplicaTimeout: 200 * time.Millisecond,
 			})
 			result := load.Run(t, store, func() { test.fault(set) })
@@ -133,7 +139,7 @@ func TestSentinelPasswords(t *testing.T) {
 	set := redistest.StartSentinels(t,
 		[]string{"--requirepass", "word", "--masterauth", "word"},
 		"sentinel auth-pass "+redistest.MasterName+" word", "requirepass other")
-	right := redisstore.Sentinel{Addrs: addrs(set.Sentinels...), Password: "word", SentinelPassword: "other"}
+	right := redisstore.SentinelConfig{Addrs: addrs(set.Sentinels...), Password: "word", SentinelPassword: "other"}
 	redistest.Eventually(t, func() error { return openSentinel(t, right).Ping(t.Context()) })
 
 	for _, test := range []struct {
@@ -159,7 +165,7 @@ func TestReplicas(t *testing.T) {
 	const patience = 100 * time.Millisecond
 	set := redistest.StartSentinels(t, nil, "sentinel down-after-milliseconds "+redistest.MasterName+" 60000")
 	master, replica := set.Servers[0], set.Servers[1]
-	store := openSentinel(t, redisstore.Sentinel{Addrs: addrs(set.Sentinels...), Replicas: 1, ReplicaTimeout: patience})
+	store := openSentinel(t, redisstore.SentinelConfig{Addrs: addrs(set.Sentinels...), Replicas: 1, ReplicaTimeout: patience})
 	first, second := value("1"), value("2")
 	mustSave(t, store, "1", mustSave(t, store, "1", nil, value("0")), first) // the server knows the script
 	commands := master.Commands(t, func() {
@@ -190,7 +196,7 @@ func TestReplicas(t *testing.T) {
 	wantStored(t, store, "1", third)
 
 	// What waits for replicas holds up nobody else.
-	slow := openSentinel(t, redisstore.Sentinel{Addrs: addrs(set.Sentinels...), Replicas: 1, ReplicaTimeout: time.Second})
+	slow := openSentinel(t, redisstore.SentinelConfig{Addrs: addrs(set.Sentinels...), Replicas: 1, ReplicaTimeout: time.Second})
 	var group sync.WaitGroup
 	var done atomic.Int32
 	for range 50 {
@@ -228,7 +234,7 @@ func field(info, name string) string {
 func BenchmarkReplicas(b *testing.B) {
 	set := redistest.StartSentinels(b, nil)
 	for _, replicas := range []int{0, 1} {
-		store := openSentinel(b, redisstore.Sentinel{Addrs: addrs(set.Sentinels...), Replicas: replicas})
+		store := openSentinel(b, redisstore.SentinelConfig{Addrs: addrs(set.Sentinels...), Replicas: replicas})
 		b.Run(fmt.Sprintf("%d/one after the other", replicas), func(b *testing.B) {
 			id, was := rand.Text(), value("1")
 			mustSave(b, store, id, nil, was)
@@ -313,7 +319,7 @@ func (s *fakeSentinel) announce(master string) {
 func TestSwitchMaster(t *testing.T) {
 	old, next := redistest.Start(t), redistest.Start(t)
 	sentinel := newFakeSentinel(t, old.Addr(), nil)
-	store := openSentinel(t, redisstore.Sentinel{Addrs: []string{sentinel.Addr().String()}})
+	store := openSentinel(t, redisstore.SentinelConfig{Addrs: []string{sentinel.Addr().String()}})
 	mustSave(t, store, "1", nil, value("1"))
 	redistest.Eventually(t, func() error {
 		if sentinel.peers.Load() == 0 {
@@ -360,15 +366,15 @@ func TestSentinelsAreAskedInTurn(t *testing.T) {
 	ignorant, knows := newFakeSentinel(t, "", nil), newFakeSentinel(t, redisServer.Addr(), nil)
 	bad := []string{dead.Addr().String(), hung.Addr().String(), ignorant.Addr().String()}
 
-	store := openSentinel(t, redisstore.Sentinel{Addrs: append(bad, knows.Addr().String())})
+	store := openSentinel(t, redisstore.SentinelConfig{Addrs: append(bad, knows.Addr().String())})
 	if err := store.Ping(t.Context()); err != nil {
 		t.Error(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	errs := map[string]error{"ping": openSentinel(t, redisstore.Sentinel{Addrs: bad}).Ping(ctx)}
+	errs := map[string]error{"ping": openSentinel(t, redisstore.SentinelConfig{Addrs: bad}).Ping(ctx)}
 	wantErrors(t, errs, append(bad, "no sentinel names a master", "connection refused", "timeout", `knows no master "mymaster"`)...)
-	wantErrors(t, map[string]error{"": openSentinel(t, redisstore.Sentinel{Addrs: bad[2:]}).Ping(ctx)}, `knows no master "mymaster"`)
+	wantErrors(t, map[string]error{"": openSentinel(t, redisstore.SentinelConfig{Addrs: bad[2:]}).Ping(ctx)}, `knows no master "mymaster"`)
 }
 
 // A server that is no master is refused; one that does not tell is not.
@@ -376,7 +382,7 @@ func TestRoleOfTheMaster(t *testing.T) {
 	master := redistest.Start(t)
 	replica := redistest.Start(t, "--replicaof", "127.0.0.1 "+strconv.Itoa(master.Port()))
 	sentinel := newFakeSentinel(t, replica.Addr(), nil)
-	store := openSentinel(t, redisstore.Sentinel{Addrs: []string{sentinel.Addr().String()}})
+	store := openSentinel(t, redisstore.SentinelConfig{Addrs: []string{sentinel.Addr().String()}})
 	wantErrors(t, operations(t.Context(), store, "1"), "is a replica")
 	replica.Do(t, "REPLICAOF", "NO", "ONE")
 	if err := store.Ping(t.Context()); err != nil {
@@ -385,7 +391,7 @@ func TestRoleOfTheMaster(t *testing.T) {
 
 	master.Do(t, "ACL", "SETUSER", "app", "on", ">word", "~*", "+getex")
 	sentinel.master.Store(master.Addr())
-	config := redisstore.Sentinel{Addrs: []string{sentinel.Addr().String()}, Username: "app", Password: "word"}
+	config := redisstore.SentinelConfig{Addrs: []string{sentinel.Addr().String()}, Username: "app", Password: "word"}
 	if err := openSentinel(t, config).Ping(t.Context()); err != nil {
 		t.Errorf("without the permission for ROLE: %v", err)
 	}
@@ -402,10 +408,11 @@ func TestSentinelTLS(t *testing.T) {
 	}
 	defer mini.Close()
 	sentinel := newFakeSentinel(t, mini.Addr(), config)
-	store := openSentinel(t, redisstore.Sentinel{Addrs: []string{sentinel.Addr().String()}, TLS: &tls.Config{RootCAs: roots}})
+	of := redisstore.SentinelConfig{Addrs: []string{sentinel.Addr().String()}}
+	store := openSentinelWith(t, of, redisstore.Options{TLS: &tls.Config{RootCAs: roots}})
 	wantStored(t, store, "1", mustSave(t, store, "1", nil, value("1")))
 
-	store = openSentinel(t, redisstore.Sentinel{Addrs: []string{sentinel.Addr().String()}, TLS: &tls.Config{}})
+	store = openSentinelWith(t, of, redisstore.Options{TLS: &tls.Config{}})
 	wantErrors(t, operations(t.Context(), store, "1"), "certificate")
 }
 
@@ -416,7 +423,7 @@ func TestCloseEndsTheWatchers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer hung.Close()
-	store := openSentinel(t, redisstore.Sentinel{Addrs: []string{sentinel.Addr().String(), hung.Addr().String(), "127.0.0.1:1"}})
+	store := openSentinel(t, redisstore.SentinelConfig{Addrs: []string{sentinel.Addr().String(), hung.Addr().String(), "127.0.0.1:1"}})
 	redistest.Eventually(t, func() error {
 		if sentinel.peers.Load() == 0 {
 			return errors.New("the sentinel is not followed")
@@ -439,23 +446,24 @@ func TestCloseEndsTheWatchers(t *testing.T) {
 
 func TestOpenSentinelFaults(t *testing.T) {
 	for _, test := range []struct {
-		name   string
-		config redisstore.Sentinel
-		want   string
+		name    string
+		config  redisstore.SentinelConfig
+		options redisstore.Options
+		want    string
 	}{
-		{"nothing", redisstore.Sentinel{}, "Sentinel.Addrs is missing"},
-		{"nothing", redisstore.Sentinel{}, "Sentinel.Master is missing"},
-		{"no host", redisstore.Sentinel{Addrs: []string{"s1:26379", ":26379"}}, "Sentinel.Addrs[1]"},
-		{"a URL", redisstore.Sentinel{Addrs: []string{"redis://word@s1:26379"}}, "Sentinel.Addrs[0]"},
-		{"a user alone", redisstore.Sentinel{Username: "app"}, "Sentinel.Password is missing"},
-		{"a user of the sentinels alone", redisstore.Sentinel{SentinelUsername: "app"}, "Sentinel.SentinelPassword is missing"},
-		{"a negative database", redisstore.Sentinel{Database: -1}, "Sentinel.Database"},
-		{"negative replicas", redisstore.Sentinel{Replicas: -1}, "Sentinel.Replicas"},
-		{"a negative time", redisstore.Sentinel{ReplicaTimeout: -1}, "Sentinel.ReplicaTimeout"},
-		{"a brace", redisstore.Sentinel{Options: redisstore.Options{Prefix: "{a"}}, "Sentinel.Options.Prefix"},
-		{"replicas without scripts", redisstore.Sentinel{Replicas: 1, Options: redisstore.Options{NoScripts: true}}, "NoScripts"},
+		{"nothing", redisstore.SentinelConfig{}, redisstore.Options{}, "SentinelConfig.Addrs is missing"},
+		{"nothing", redisstore.SentinelConfig{}, redisstore.Options{}, "SentinelConfig.Master is missing"},
+		{"no host", redisstore.SentinelConfig{Addrs: []string{"s1:26379", ":26379"}}, redisstore.Options{}, "SentinelConfig.Addrs[1]"},
+		{"a URL", redisstore.SentinelConfig{Addrs: []string{"redis://word@s1:26379"}}, redisstore.Options{}, "SentinelConfig.Addrs[0]"},
+		{"a user alone", redisstore.SentinelConfig{Username: "app"}, redisstore.Options{}, "SentinelConfig.Password is missing"},
+		{"a user of the sentinels alone", redisstore.SentinelConfig{SentinelUsername: "app"}, redisstore.Options{}, "SentinelConfig.SentinelPassword is missing"},
+		{"a negative database", redisstore.SentinelConfig{Database: -1}, redisstore.Options{}, "SentinelConfig.Database"},
+		{"negative replicas", redisstore.SentinelConfig{Replicas: -1}, redisstore.Options{}, "SentinelConfig.Replicas"},
+		{"a negative time", redisstore.SentinelConfig{ReplicaTimeout: -1}, redisstore.Options{}, "SentinelConfig.ReplicaTimeout"},
+		{"a brace", redisstore.SentinelConfig{}, redisstore.Options{Prefix: "{a"}, "redisstore: Options.Prefix"},
+		{"replicas without scripts", redisstore.SentinelConfig{Replicas: 1}, redisstore.Options{NoScripts: true}, "NoScripts"},
 	} {
-		store, err := redisstore.OpenSentinel(test.config)
+		store, err := redisstore.OpenSentinel(test.config, test.options)
 		if store != nil || err == nil || !strings.Contains(err.Error(), test.want) || strings.Contains(err.Error(), "word@") {
 			t.Errorf("%s: %v; want %q", test.name, err, test.want)
 		}

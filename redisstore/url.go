@@ -16,6 +16,8 @@ var (
 	errForm = errors.New("redisstore: not a Redis URL: want redis://[user:password@]host[:port][/database], " +
 		"rediss:// for TLS, unix:///path/to/socket[?db=database], or host:port; " +
 		"percent-encode special characters in the password")
+	errPort     = errors.New("redisstore: the address has no port: add it, as in localhost:6379, or use redis://host")
+	errPlain    = errors.New("redisstore: Options.TLS needs a URL with TLS: rediss:// or valkeys://")
 	errScheme   = errors.New("redisstore: unknown URL scheme: use redis://, rediss:// (TLS), valkey://, valkeys:// or unix://")
 	errPassword = errors.New("redisstore: the URL has an empty password: is a variable unset?")
 	errHost     = errors.New("redisstore: the URL's host or port is wrong: want host, host:port or [IPv6]:port, " +
@@ -23,7 +25,7 @@ var (
 	errDatabase = errors.New("redisstore: the URL's path is not the number of a database, as in redis://host:6379/2; " +
 		"percent-encode special characters in the password")
 	errQuery = errors.New("redisstore: the URL has a query or a fragment: the database is in the path, as in " +
-		"redis://host:6379/2, other settings need New; percent-encode special characters in the password")
+		"redis://host:6379/2, other settings are in Options; percent-encode special characters in the password")
 	errSocket = errors.New("redisstore: want unix:///path/to/socket, with ?db=2 for a database other than 0 and nothing else")
 )
 
@@ -56,7 +58,13 @@ func parse(raw string) (target, error) {
 
 // parseAddress takes a bare host:port as the URL that it abbreviates.
 func parseAddress(address string) (target, error) {
-	if _, _, err := net.SplitHostPort(address); err != nil || strings.ContainsAny(address, "@/?#%") {
+	if strings.ContainsAny(address, "@/?#%") {
+		return target{}, errForm
+	}
+	if address != "" && !strings.Contains(address, ":") {
+		return target{}, errPort
+	}
+	if _, _, err := net.SplitHostPort(address); err != nil {
 		return target{}, errForm
 	}
 	return parse("redis://" + address)

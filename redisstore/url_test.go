@@ -69,8 +69,9 @@ var badURLs = []struct {
 	want error // nil: any, since net/url is stricter in newer versions of Go
 }{
 	{"", errForm},
-	{"localhost", errForm},
+	{"localhost", errPort},
 	{"example.com/2", errForm},
+	{"PASSWORD", errPort},
 	{"/run/redis.sock", errForm},
 	{"PASSWORD@localhost:6379", errForm},
 	{"user:PASSWORD@localhost:6379", errForm},
@@ -147,7 +148,7 @@ var badURLs = []struct {
 
 func TestOpenRefuses(t *testing.T) {
 	for _, test := range badURLs {
-		store, err := Open(test.url)
+		store, err := Open(test.url, Options{})
 		if store != nil || !slices.Contains(openErrors, err) || test.want != nil && err != test.want {
 			t.Errorf("Open(%q) = %v, %v; want %v", test.url, store, err, test.want)
 		}
@@ -155,7 +156,7 @@ func TestOpenRefuses(t *testing.T) {
 }
 
 // Open's errors are constants. Nothing of a URL can be in them.
-var openErrors = []error{errForm, errScheme, errPassword, errHost, errDatabase, errQuery, errSocket}
+var openErrors = []error{errForm, errPort, errPlain, errScheme, errPassword, errHost, errDatabase, errQuery, errSocket}
 
 func TestOpenErrorsSayWhatToDo(t *testing.T) {
 	for _, err := range openErrors {
@@ -173,7 +174,7 @@ func FuzzOpen(f *testing.F) {
 		f.Add(url)
 	}
 	f.Fuzz(func(t *testing.T, url string) {
-		store, err := Open(url)
+		store, err := Open(url, Options{})
 		if err != nil && (store != nil || !slices.Contains(openErrors, err)) {
 			t.Errorf("Open(%q) = %v, %v", url, store, err)
 		}

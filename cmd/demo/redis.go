@@ -25,7 +25,7 @@ func open(rawURL string) (*backend, error) {
 	if rawURL == "" {
 		return openEmbedded()
 	}
-	store, err := redisstore.Open(rawURL)
+	store, err := redisstore.Open(rawURL, redisstore.Options{})
 	if err != nil {
 		return nil, usageError{fmt.Errorf("-redis: %w", err)}
 	}
@@ -90,7 +90,7 @@ func openEmbedded() (*backend, error) {
 	if err := server.StartAddr("127.0.0.1:0"); err != nil {
 		return nil, fmt.Errorf("embedded Redis: %w", err)
 	}
-	store, err := redisstore.Open(server.Addr())
+	store, err := redisstore.Open(server.Addr(), redisstore.Options{})
 	if err != nil {
 		server.Close()
 		return nil, fmt.Errorf("embedded Redis: %w", err)

@@ -79,7 +79,7 @@ var contestants = []contestant{
 	},
 	{
 		name: nameSession,
-		about: "This repository, `redisstore.Open(url)` and `session.Config{Store: store}` as in its README; `Cookie.InsecureHTTP`, as there is no TLS here, and a " +
+		about: "This repository, `redisstore.Open(url, redisstore.Options{})` and `session.Config{Store: store}` as in its README; `Cookie.InsecureHTTP`, as there is no TLS here, and a " +
 			"`MaxBytes` of 32 MiB for the large values.",
 		open: openSession,
 	},
@@ -247,7 +247,7 @@ func (f floorLibrary) end(_ http.ResponseWriter, r *http.Request) error {
 type sessionLibrary struct{ manager *session.Manager }
 
 func openSession(a address) (library, error) {
-	store, err := ownredisstore.Open(a.url())
+	store, err := ownredisstore.Open(a.url(), ownredisstore.Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func (b *bench) saves() ([]saveResults, error) {
 	if b.plan.saves == 0 {
 		return nil, nil
 	}
-	store, err := ownredisstore.Open(b.redis.address("unix").url())
+	store, err := ownredisstore.Open(b.redis.address("unix").url(), ownredisstore.Options{})
 	if err != nil {
 		return nil, err
 	}

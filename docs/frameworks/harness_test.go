@@ -32,7 +32,7 @@ const visits = session.Key[int]("visits")
 func newManager(t *testing.T) (*session.Manager, *miniredis.Miniredis) {
 	t.Helper()
 	redis := miniredis.RunT(t)
-	store, err := redisstore.Open(redis.Addr())
+	store, err := redisstore.Open(redis.Addr(), redisstore.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,8 @@
 package campaign
 
 import (
+	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -49,7 +51,7 @@ func TestRedisstoreShowsNoPassword(t *testing.T) {
 					"redis://:" + escaped + "@" + address + "/" + escaped,
 					password, password + ":1", "unix://:" + escaped + "@host/x", "http://:" + escaped + "@host", "rediss://:" + escaped + "@" + address,
 				} {
-					store, err := redisstore.Open(text)
+					store, err := redisstore.Open(text, redisstore.Options{})
 					p.tell(store, err)
 					if err != nil {
 						continue
@@ -78,16 +80,21 @@ func TestRedisstoreShowsNoPassword(t *testing.T) {
 	}
 }
 
-// TestSentinelShowsNoPassword prints the one exported value that holds passwords, and what its Store says.
+// TestSentinelShowsNoPassword prints the exported values that hold secrets, and what their Store says.
 func TestSentinelShowsNoPassword(t *testing.T) {
 	t.Parallel()
 	const password, second = "correct horse battery staple", "a second one for the sentinels"
-	config := redisstore.Sentinel{
+	config := redisstore.SentinelConfig{
 		Addrs: []string{"127.0.0.1:1"}, Master: "mymaster",
 		Username: "app", Password: password, SentinelUsername: "watcher", SentinelPassword: second,
 	}
+	options := redisstore.Options{
+		TLS:         &tls.Config{Certificates: []tls.Certificate{{PrivateKey: []byte(password)}}, ServerName: second},
+		Credentials: func(context.Context) (_, _ string, err error) { return password, second, nil },
+	}
 	var printed strings.Builder // only so far as fmt asks a struct how to print it: not for %p and %w, not in an unexported field
-	for _, v := range []any{config, &config, []any{config}, map[string]any{"v": config}, struct{ V any }{config}} {
+	for _, v := range []any{config, &config, []any{config}, map[string]any{"v": config}, struct{ V any }{config},
+		options, &options, []any{options}, map[string]any{"v": options}, struct{ V any }{options}} {
 		for _, verb := range "vTtbcdoOqxXUeEfFgGs" {
 			fmt.Fprintf(&printed, "%"+string(verb)+"%+"+string(verb)+"%#"+string(verb), v, v, v)
 		}
@@ -96,8 +103,8 @@ func TestSentinelShowsNoPassword(t *testing.T) {
 		slog.New(slog.NewTextHandler(&printed, nil)).Info("message", "value", v)
 		slog.New(slog.NewJSONHandler(&printed, nil)).Info("message", "value", v)
 	}
-	findSecrets(t, "the Sentinel", printed.String(), password, second)
-	store, err := redisstore.OpenSentinel(config)
+	findSecrets(t, "what is printed", printed.String(), password, second)
+	store, err := redisstore.OpenSentinel(config, options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,8 +115,8 @@ func TestSentinelShowsNoPassword(t *testing.T) {
 	findSecrets(t, "the Store", printEveryWay(store), password, second)
 	findSecrets(t, "its errors", p.told.String(), password, second)
 	config.Addrs, config.Database = []string{password + ":" + second + "@host"}, -1
-	if _, err := redisstore.OpenSentinel(config); err == nil {
-		t.Error("a Sentinel with faults was opened")
+	if _, err := redisstore.OpenSentinel(config, options); err == nil {
+		t.Error("a SentinelConfig with faults was opened")
 	} else {
 		findSecrets(t, "the error", printEveryWay(err), password, second)
 	}

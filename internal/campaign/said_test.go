@@ -93,7 +93,7 @@ var surface = map[string]func(p *play){
 	"memstore.Store.Delete": func(p *play) { _, err := p.memory.Delete(p.r.Context(), p.s.ID()); p.tell(err) },
 
 	"redisstore.Open": func(p *play) {
-		store, err := redisstore.Open("redis://:" + secretValue + "@host:port/x?y#z")
+		store, err := redisstore.Open("redis://:"+secretValue+"@host:port/x?y#z", redisstore.Options{})
 		p.tell(store, err)
 	},
 	"redisstore.New": func(p *play) {
@@ -108,7 +108,7 @@ var surface = map[string]func(p *play){
 		redisstore.NewWithClient(nil, redisstore.Options{})
 	},
 	"redisstore.OpenSentinel": func(p *play) {
-		_, err := redisstore.OpenSentinel(redisstore.Sentinel{Addrs: []string{secretValue + "/"}, Password: secretValue, Database: -1})
+		_, err := redisstore.OpenSentinel(redisstore.SentinelConfig{Addrs: []string{secretValue + "/"}, Password: secretValue, Database: -1}, redisstore.Options{})
 		p.tell(err)
 	},
 	"redisstore.Refusal.Error": func(p *play) {

@@ -22,7 +22,7 @@ type Backend struct {
 // NewBackend returns a Backend for the Redis at address.
 func NewBackend(t testing.TB, address string) Backend {
 	t.Helper()
-	store, err := redisstore.Open(address)
+	store, err := redisstore.Open(address, redisstore.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

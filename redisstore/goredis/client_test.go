@@ -2,6 +2,7 @@ package goredis
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"os"
 	"strings"
@@ -180,6 +181,8 @@ func TestNewPanics(t *testing.T) {
 		"nil client": func() { New(nobody, redisstore.Options{}) },
 		"ring":       func() { New(redis.NewRing(&redis.RingOptions{}), redisstore.Options{}) },
 		"no scripts": func() { New(redis.NewClient(&redis.Options{}), redisstore.Options{NoScripts: true}) },
+		"TLS":        func() { New(redis.NewClient(&redis.Options{}), redisstore.Options{TLS: &tls.Config{}}) },
+		"brace":      func() { New(redis.NewClient(&redis.Options{}), redisstore.Options{Prefix: "{"}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			defer func() {

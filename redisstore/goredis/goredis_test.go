@@ -160,7 +160,7 @@ func TestSessionsAreSpread(t *testing.T) {
 func TestRedigoOnCluster(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t)
-	store, err := redisstore.Open(c.Servers[0].URL())
+	store, err := redisstore.Open(c.Servers[0].URL(), redisstore.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

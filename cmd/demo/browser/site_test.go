@@ -40,7 +40,7 @@ type site struct {
 func newSite(t *testing.T, config session.Config) *site {
 	t.Helper()
 	s := &site{redis: miniredis.RunT(t), log: new(testkit.Logs), arrived: make(chan bool), release: make(chan bool), asked: map[string][]bool{}}
-	store, err := redisstore.Open(s.redis.Addr())
+	store, err := redisstore.Open(s.redis.Addr(), redisstore.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,7 @@ type site struct {
 func newSite(t *testing.T) *site {
 	t.Helper()
 	redis := miniredis.RunT(t)
-	store, err := redisstore.Open(redis.Addr())
+	store, err := redisstore.Open(redis.Addr(), redisstore.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

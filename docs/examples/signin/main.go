@@ -174,7 +174,7 @@ func main() {
 }
 
 func run(insecureHTTP bool) error {
-	store, err := redisstore.Open(cmp.Or(os.Getenv("REDIS_URL"), "127.0.0.1:6379"))
+	store, err := redisstore.Open(cmp.Or(os.Getenv("REDIS_URL"), "127.0.0.1:6379"), redisstore.Options{})
 	if err != nil {
 		return err
 	}

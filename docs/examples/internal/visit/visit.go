@@ -18,7 +18,7 @@ import (
 func Serve(t *testing.T, routes func(*session.Manager) http.Handler) (*httptest.Server, *miniredis.Miniredis) {
 	t.Helper()
 	redis := miniredis.RunT(t)
-	store, err := redisstore.Open(redis.Addr())
+	store, err := redisstore.Open(redis.Addr(), redisstore.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
