@@ -74,8 +74,7 @@ func TestIdleDeadline(t *testing.T) {
 			t.Errorf("%v left, want %v", got, left)
 		}
 	}
-	var cookies []*http.Cookie
-	cookies = visitWith(manager, nil, func(r *http.Request) {
+	cookies := visitWith(manager, nil, func(r *http.Request) {
 		s, _ := session.Load(r.Context())
 		if !s.IdleDeadline().IsZero() {
 			t.Errorf("before it is saved: %v", s.IdleDeadline())

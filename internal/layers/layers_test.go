@@ -38,6 +38,7 @@ var folders = []string{
 	"internal/value",
 	"memstore",
 	"redisstore",
+	"sessiontest",
 	"storetest",
 }
 
