@@ -9,14 +9,14 @@ import (
 // contextKey is the key of a request's exchange in its context.
 type contextKey struct{}
 
-// boundContext is what a store gets: the values of a context, but not its end, and a deadline of its own. A client that hangs
-// up does not undo a save that is under way.
+// boundContext is what a store gets: the values of a context, but not its end, and a deadline of its own. A client that
+// hangs up does not undo a save that is under way.
 //
-// It leads to no Session: the store, and the logger that gets it too, are called while the Session is locked, and would wait
-// for ever for one that they ask for something.
+// It leads to no Session: the store, and the logger that gets it too, are called while the Session is locked, and would
+// wait for ever for one that they ask for something.
 //
-// Its timer starts when somebody first asks for Done: a store that sets the deadline on its connection never does, and costs
-// no timer.
+// Its timer starts when somebody first asks for Done: a store that sets the deadline on its connection never does, and
+// costs no timer.
 type boundContext struct {
 	values   context.Context
 	deadline time.Time
@@ -47,8 +47,8 @@ func (b *boundContext) Value(key any) any {
 	return b.values.Value(key)
 }
 
-// causeKey is what context.Cause asks a context for. A boundContext does not answer with the end of its values, which is not
-// its own. This is context.WithoutCancel without its allocation.
+// causeKey is what context.Cause asks a context for. A boundContext does not answer with the end of its values, which
+// is not its own. This is context.WithoutCancel without its allocation.
 var causeKey = func() any {
 	var asked keyRecorder
 	_ = context.Cause(&asked)

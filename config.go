@@ -30,16 +30,16 @@ type Config struct {
 	// Cookie describes the session's cookie.
 	Cookie Cookie
 
-	// MaxBytes is the largest size of a stored session, in bytes of JSON, at most the 512 MiB of a value of Redis; 0 means
-	// 1 MiB. A session that is larger can be read and made smaller; saving it is ErrTooLarge.
+	// MaxBytes is the largest size of a stored session, in bytes of JSON, at most the 512 MiB of a value of Redis; 0
+	// means 1 MiB. A session that is larger can be read and made smaller; saving it is ErrTooLarge.
 	MaxBytes int
 
 	// StoreTimeout bounds one load, and one save with all its retries. It is at least a millisecond; 0 means 3 seconds.
 	StoreTimeout time.Duration
 
-	// OnError answers a request whose session could not be saved, in place of its handler, whose response is dropped; or not
-	// be loaded, where [Manager.HandlerFunc] does it. The headers are as they were before the handler, and Cache-Control:
-	// no-store. Nil means to log err and to answer 503.
+	// OnError answers a request whose session could not be saved, in place of its handler, whose response is dropped;
+	// or not be loaded, where [Manager.HandlerFunc] does it. The headers are as they were before the handler, and
+	// Cache-Control: no-store. Nil means to log err and to answer 503.
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger gets what no request can answer for: stored values that are no sessions, and saves that failed after the

@@ -13,8 +13,8 @@ import (
 )
 
 // Cookie describes the cookie that carries the session's token. It is always HttpOnly, and Secure unless InsecureHTTP
-// is set. The zero value is the strictest that works for most sites: bound to one host by its name's prefix, SameSite=Lax,
-// and gone when the browser is closed.
+// is set. The zero value is the strictest that works for most sites: bound to one host by its name's prefix,
+// SameSite=Lax, and gone when the browser is closed.
 type Cookie struct {
 	// Name of the cookie. Empty means "__Host-session", or "session" where the rules of that prefix do not hold: with
 	// Domain, another Path than "/", or InsecureHTTP. A name with a prefix of RFC 6265bis, section 4.1.3, must obey its
@@ -148,8 +148,8 @@ func (c Cookie) validateAge(lifetime time.Duration) error {
 	return nil
 }
 
-// set puts the cookie with this token into h, in place of one that is there already: RFC 6265bis, section 4.1.1, forbids two
-// of a name in one response. The twins, if any, are cleared by it.
+// set puts the cookie with this token into h, in place of one that is there already: RFC 6265bis, section 4.1.1,
+// forbids two of a name in one response. The twins, if any, are cleared by it.
 func (c Cookie) set(h http.Header, issued *token.Token, twins []*http.Cookie) {
 	cookie := c.attributes()
 	cookie.Value = issued.Text
@@ -172,9 +172,9 @@ func (c Cookie) cleared() *http.Cookie {
 	return cookie
 }
 
-// twins are what makes the browser of a request to host drop the cookies of the same name that c does not replace: that of
-// one host where c is shared by the hosts of a Domain, and those of a Domain where c is of one host. They come before c
-// itself, for some clients do not tell the cookie of a host from that of a Domain of the same name.
+// twins are what makes the browser of a request to host drop the cookies of the same name that c does not replace: that
+// of one host where c is shared by the hosts of a Domain, and those of a Domain where c is of one host. They come
+// before c itself, for some clients do not tell the cookie of a host from that of a Domain of the same name.
 func (c Cookie) twins(host string) (twins []*http.Cookie) {
 	if c.Domain != "" {
 		c.Domain = ""
@@ -196,9 +196,9 @@ func (c Cookie) twins(host string) (twins []*http.Cookie) {
 	return twins
 }
 
-// isWithheld reports whether the browser has kept the cookie back because the request was made by another site, as far as
-// Fetch Metadata tell. Browsers send a Lax cookie with another site's request only if that navigates the whole page by a safe
-// method, and a Strict one never: RFC 6265bis, section 5.8.3.
+// isWithheld reports whether the browser has kept the cookie back because the request was made by another site, as far
+// as Fetch Metadata tell. Browsers send a Lax cookie with another site's request only if that navigates the whole page
+// by a safe method, and a Strict one never: RFC 6265bis, section 5.8.3.
 func (c Cookie) isWithheld(r *http.Request) bool {
 	if r.Header.Get("Sec-Fetch-Site") != "cross-site" || c.SameSite == http.SameSiteNoneMode || len(r.CookiesNamed(c.Name)) > 0 {
 		return false
@@ -243,9 +243,9 @@ func (c Cookie) replace(h http.Header, cookies []*http.Cookie) {
 	h["Set-Cookie"] = lines
 }
 
-// references returns what the request's cookies refer to: each well-formed token that is not past its deadline, once. More
-// than maxTokens of them are an attack or a fault; then none is returned. The room is the caller's, so that the usual single
-// cookie costs no allocation.
+// references returns what the request's cookies refer to: each well-formed token that is not past its deadline, once.
+// More than maxTokens of them are an attack or a fault; then none is returned. The room is the caller's, so that the
+// usual single cookie costs no allocation.
 func (c Cookie) references(r *http.Request, now time.Time, room *[maxTokens]token.Reference) []token.Reference {
 	refs := room[:0]
 	for _, cookie := range r.CookiesNamed(c.Name) {

@@ -82,8 +82,8 @@ func TestSessionBegunByAnotherSite(t *testing.T) {
 	}
 }
 
-// Of two living sessions that come together, none is used. Whoever signs in then is in, and stays in; both old ones end, and so
-// does the cookie of the other scope, which else would come again.
+// Of two living sessions that come together, none is used. Whoever signs in then is in, and stays in; both old ones
+// end, and so does the cookie of the other scope, which else would come again.
 func TestSignInWithTwoLivingSessions(t *testing.T) {
 	for name, test := range map[string]struct {
 		cookie session.Cookie

@@ -28,9 +28,10 @@
 //
 // # Security
 //
-// The cookie holds a random token that the store does not know: the session's key is made of its hash, so that neither the
-// store nor its dumps nor the logs can be used to sign in. A token that the store does not know is never adopted. The
-// cookie is HttpOnly, Secure and SameSite=Lax, and its name has the prefix __Host-, unless the [Cookie] says otherwise.
+// The cookie holds a random token that the store does not know: the session's key is made of its hash, so that neither
+// the store nor its dumps nor the logs can be used to sign in. A token that the store does not know is never adopted.
+// The cookie is HttpOnly, Secure and SameSite=Lax, and its name has the prefix __Host-, unless the [Cookie] says
+// otherwise.
 //
 // What remains for the application: to call [Session.Renew] when somebody signs in and [Session.Destroy] when they sign
 // out, to defend against cross-site requests (see [http.CrossOriginProtection]), and to serve over HTTPS.

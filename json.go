@@ -17,8 +17,8 @@ import (
 
 var errNested = errors.New("session: the value is nested too deeply for a session: 9,999 levels are the most")
 
-// encode is json.Marshal, but leaves <, > and & as they are, for people who read the value in the store. What no session can
-// hold is ErrTooLarge.
+// encode is json.Marshal, but leaves <, > and & as they are, for people who read the value in the store. What no
+// session can hold is ErrTooLarge.
 func encode(value any) ([]byte, error) {
 	if t := reflect.TypeOf(value); t != nil && losesAll(t) {
 		return nil, fmt.Errorf("a %v has no exported fields, so that JSON would lose all of it; export some, or give it a MarshalJSON", t)
@@ -43,8 +43,8 @@ func encode(value any) ([]byte, error) {
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
-// losesAll reports whether encoding/json leaves out everything that a value of type t can hold: it is, points to, or is a list
-// or map of structs whose fields are all unexported or left out by their tags, and do not encode themselves.
+// losesAll reports whether encoding/json leaves out everything that a value of type t can hold: it is, points to, or is
+// a list or map of structs whose fields are all unexported or left out by their tags, and do not encode themselves.
 func losesAll(t reflect.Type) bool {
 	if t.Kind() < reflect.Array || t.Kind() == reflect.String {
 		return false // the usual case, without a look into the cache

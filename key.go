@@ -42,9 +42,9 @@ func (k Key[T]) Has(s *Session) bool {
 func (k Key[T]) Set(s *Session, value T) error { return s.Set(string(k), value) }
 
 // Update replaces the value of the key by fn of it; fn gets the zero T if there is none. If another request saves the
-// session first, fn is called again with the newer value: of n simultaneous updates none is lost. So fn must depend on its
-// argument alone, which it may change in place. It must not use a Session, nor must a T that encodes itself: Update panics
-// where it would wait for itself.
+// session first, fn is called again with the newer value: of n simultaneous updates none is lost. So fn must depend on
+// its argument alone, which it may change in place. It must not use a Session, nor must a T that encodes itself: Update
+// panics where it would wait for itself.
 //
 // It returns an error, and changes nothing, if what is stored is not a T; and the errors of [Session.Set].
 func (k Key[T]) Update(s *Session, fn func(T) T) error {
@@ -64,8 +64,8 @@ func (k Key[T]) Update(s *Session, fn func(T) T) error {
 	})
 }
 
-// Pop returns the value of the key as Get does, and deletes it if it is a T: for messages that are shown once. Two requests at
-// the same time may both get it; see Take.
+// Pop returns the value of the key as Get does, and deletes it if it is a T: for messages that are shown once. Two
+// requests at the same time may both get it; see Take.
 func (k Key[T]) Pop(s *Session) (T, bool) {
 	value, ok := k.Get(s)
 	if ok {
@@ -75,11 +75,12 @@ func (k Key[T]) Pop(s *Session) (T, bool) {
 }
 
 // Take removes the value of the key from the store and returns it: for what may be used once, as the state of an OAuth
-// sign-in or a nonce. Of simultaneous callers, on all nodes, at most one gets it. It saves the session now, with all changes
-// of the request, and takes as long as [Session.Save] does.
+// sign-in or a nonce. Of simultaneous callers, on all nodes, at most one gets it. It saves the session now, with all
+// changes of the request, and takes as long as [Session.Save] does.
 //
-// It returns ErrNoKey, wrapped, if there is no value or another caller has it; an error if what is stored is not a T, which
-// then stays; and the errors of Save. After an error that leaves it unknown whether the value was removed, nobody gets it.
+// It returns ErrNoKey, wrapped, if there is no value or another caller has it; an error if what is stored is not a T,
+// which then stays; and the errors of Save. After an error that leaves it unknown whether the value was removed, nobody
+// gets it.
 func (k Key[T]) Take(ctx context.Context, s *Session) (T, error) {
 	var value, none T
 	err := s.take(ctx, string(k), func(raw []byte, ok bool) (err error) {

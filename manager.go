@@ -9,8 +9,8 @@ type Manager struct {
 	keeper record.Keeper
 }
 
-// New returns a Manager with a copy of config. It reports all faults of config at once, joined by [errors.Join]. It does not
-// reach for the store.
+// New returns a Manager with a copy of config. It reports all faults of config at once, joined by [errors.Join]. It
+// does not reach for the store.
 func New(config Config) (*Manager, error) {
 	config = config.withDefaults()
 	if err := config.validate(); err != nil {

@@ -42,8 +42,8 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// HandlerFunc returns a handler that loads the session and calls f with it. If that fails, Config.OnError answers and f is not
-// called. Handler is part of it, so it can be mounted with and without one around it.
+// HandlerFunc returns a handler that loads the session and calls f with it. If that fails, Config.OnError answers and f
+// is not called. Handler is part of it, so it can be mounted with and without one around it.
 func (m *Manager) HandlerFunc(f func(w http.ResponseWriter, r *http.Request, s *Session)) http.Handler {
 	if f == nil {
 		panic("session: Manager.HandlerFunc needs a function, not nil")
@@ -59,14 +59,14 @@ func (m *Manager) HandlerFunc(f func(w http.ResponseWriter, r *http.Request, s *
 	}))
 }
 
-// Load returns the session of the request whose context ctx is, of the innermost Manager. The first call of a request asks
-// the store for the latest value if there is a cookie to ask for, which takes up to StoreTimeout, or until the deadline of
-// ctx; later calls return the same Session and ask nobody. Without a cookie that leads to a living session, the Session is
-// empty, and the first Set creates one.
+// Load returns the session of the request whose context ctx is, of the innermost Manager. The first call of a request
+// asks the store for the latest value if there is a cookie to ask for, which takes up to StoreTimeout, or until the
+// deadline of ctx; later calls return the same Session and ask nobody. Without a cookie that leads to a living session,
+// the Session is empty, and the first Set creates one.
 //
-// An error means that it is not known whether there is a session: the answer is an error page, not the page of a visitor who
-// is not signed in. A failed Load is not tried again in the same request, unless it failed because ctx had ended, as that
-// of a request does when its client hangs up.
+// An error means that it is not known whether there is a session: the answer is an error page, not the page of a
+// visitor who is not signed in. A failed Load is not tried again in the same request, unless it failed because ctx had
+// ended, as that of a request does when its client hangs up.
 func Load(ctx context.Context) (*Session, error) {
 	x, ok := ctx.Value(contextKey{}).(*exchange)
 	if !ok {
@@ -75,9 +75,9 @@ func Load(ctx context.Context) (*Session, error) {
 	return x.session.load(ctx)
 }
 
-// Peek is Load, but gives the session no more time to live: for a poll, which would else keep everybody signed in, and to
-// tell how long they still are, with [Session.IdleDeadline]. A later Load of the same request, or a save, does give it its
-// idle time anew. Peek costs two commands of Redis in one round trip, the Load after it one more.
+// Peek is Load, but gives the session no more time to live: for a poll, which would else keep everybody signed in, and
+// to tell how long they still are, with [Session.IdleDeadline]. A later Load of the same request, or a save, does give
+// it its idle time anew. Peek costs two commands of Redis in one round trip, the Load after it one more.
 func Peek(ctx context.Context) (*Session, error) {
 	x, ok := ctx.Value(contextKey{}).(*exchange)
 	if !ok {

@@ -16,12 +16,12 @@ import (
 )
 
 // A Session is what one request sees of its session: the values that the store had when the request loaded it, and the
-// request's own changes. [Load] returns it. Changes are saved before the response leaves, so a handler need not call Save;
-// they are saved whatever the response says, also an error page. Only a panic drops them.
+// request's own changes. [Load] returns it. Changes are saved before the response leaves, so a handler need not call
+// Save; they are saved whatever the response says, also an error page. Only a panic drops them.
 //
 // The values belong to string keys. They are kept as JSON, so that a number of any size stays exact, and a value that
-// nobody touches is written back byte for byte. Keys that begin with an underscore are reserved: the Session does not show
-// them and keeps them as they are. [Key] has the typed way to read and write.
+// nobody touches is written back byte for byte. Keys that begin with an underscore are reserved: the Session does not
+// show them and keeps them as they are. [Key] has the typed way to read and write.
 //
 // If another request saved the session meanwhile, the changes of this one are made again on the newer value: two
 // requests that set different keys both succeed, of two that set one key the later wins, and [Key.Update] is for values
@@ -35,8 +35,8 @@ type Session struct {
 	keeper  *record.Keeper
 	request *http.Request // whose context does not lead to this Session
 
-	// mu guards the rest. It is held while the store is called, and the Logger by the record, but with contexts that do not
-	// lead to this Session; and while a function given to Update runs, which lock looks for.
+	// mu guards the rest. It is held while the store is called, and the Logger by the record, but with contexts that do
+	// not lead to this Session; and while a function given to Update runs, which lock looks for.
 	mu        sync.Mutex
 	use       *use  // nil until the handler first asks for its session
 	sent      bool  // the headers have left
@@ -70,15 +70,16 @@ func (s *Session) lock() {
 
 func (s *Session) unlock() { s.mu.Unlock() }
 
-// ID names the session in the store, in logs and to those who manage sessions. It is "" until the session was first saved,
-// and changes when a Renew is saved. It is no credential: the token in the cookie does not follow from it.
+// ID names the session in the store, in logs and to those who manage sessions. It is "" until the session was first
+// saved, and changes when a Renew is saved. It is no credential: the token in the cookie does not follow from it.
 func (s *Session) ID() string { return s.reference().ID }
 
 // Deadline returns when the session's Lifetime ends; the zero Time until the session was first saved.
 func (s *Session) Deadline() time.Time { return s.reference().Deadline }
 
-// IdleDeadline returns when the session ends if no request uses it until then, never after Deadline; the zero Time until it
-// was first saved. After [Peek] it is what the store says, else IdleTimeout after this request has loaded or saved it.
+// IdleDeadline returns when the session ends if no request uses it until then, never after Deadline; the zero Time
+// until it was first saved. After [Peek] it is what the store says, else IdleTimeout after this request has loaded or
+// saved it.
 func (s *Session) IdleDeadline() time.Time {
 	s.lock()
 	defer s.unlock()
@@ -98,9 +99,9 @@ func (s *Session) reference() token.Reference {
 }
 
 // Set stores value under key, encoded as JSON at once: later changes of value do not reach the session. Nothing is
-// changed if it returns an error: value cannot be encoded or would lose everything, key is reserved or not UTF-8, ErrTooLarge,
-// ErrHeaderSent or ErrCrossSite if this would begin a session, ErrEnded if the session has ended, or that the handler has
-// returned.
+// changed if it returns an error: value cannot be encoded or would lose everything, key is reserved or not UTF-8,
+// ErrTooLarge, ErrHeaderSent or ErrCrossSite if this would begin a session, ErrEnded if the session has ended, or that
+// the handler has returned.
 func (s *Session) Set(key string, value any) error {
 	raw, err := encode(value)
 	if err != nil {
@@ -184,8 +185,8 @@ func (s *Session) Keys() []string {
 	return keys
 }
 
-// JSON returns the session's values as a JSON object, {} if there are none. The package encoding/json does not: a Session that
-// is logged inside of something else shows none of its values.
+// JSON returns the session's values as a JSON object, {} if there are none. The package encoding/json does not: a
+// Session that is logged inside of something else shows none of its values.
 func (s *Session) JSON() []byte {
 	s.lock()
 	defer s.unlock()
@@ -193,12 +194,12 @@ func (s *Session) JSON() []byte {
 	return visible.AppendTo(nil)
 }
 
-// Renew gives the session a new token, ID and Lifetime, and keeps its values. The old ones end when this is saved. Call it
-// at every change of privilege, above all when somebody signs in: OWASP ASVS 5.0, 7.2.4. It does nothing if there is no
-// session.
+// Renew gives the session a new token, ID and Lifetime, and keeps its values. The old ones end when this is saved. Call
+// it at every change of privilege, above all when somebody signs in: OWASP ASVS 5.0, 7.2.4. It does nothing if there is
+// no session.
 //
-// It returns ErrHeaderSent, ErrCrossSite, ErrEnded if the session has ended, or that the handler has returned. After ErrHeaderSent the
-// request can set nothing any more: what belongs to the new privilege must not go to the old token.
+// It returns ErrHeaderSent, ErrCrossSite, ErrEnded if the session has ended, or that the handler has returned. After
+// ErrHeaderSent the request can set nothing any more: what belongs to the new privilege must not go to the old token.
 //
 // If the client has hung up by the time of the save, the save fails and the session stays as it was: nobody would get the
 // new token.
@@ -233,8 +234,8 @@ func (s *Session) Destroy() {
 	s.use.record.Destroy()
 }
 
-// Discard drops what this request has changed and not yet saved, Renew and Destroy too: for code that recovers from a panic
-// in a handler, or that answers with an error after half of the changes. What [Session.Save] has saved stays.
+// Discard drops what this request has changed and not yet saved, Renew and Destroy too: for code that recovers from a
+// panic in a handler, or that answers with an error after half of the changes. What [Session.Save] has saved stays.
 func (s *Session) Discard() {
 	s.lock()
 	defer s.unlock()
@@ -243,8 +244,9 @@ func (s *Session) Discard() {
 	}
 }
 
-// AllowCrossSite lets this request begin a session although another site has sent it; see [ErrCrossSite]. Call it only where
-// the request was checked to answer one that this user agent has made, as by InResponseTo of SAML or the state of OAuth.
+// AllowCrossSite lets this request begin a session although another site has sent it; see [ErrCrossSite]. Call it only
+// where the request was checked to answer one that this user agent has made, as by InResponseTo of SAML or the state of
+// OAuth.
 func (s *Session) AllowCrossSite() {
 	s.lock()
 	defer s.unlock()
@@ -256,10 +258,10 @@ func (s *Session) AllowCrossSite() {
 // anew, which gives it IdleTimeout more to live. A stream saves now and then: until then each Update is kept, to be done
 // again on a conflict, and of several Sets of a key the last.
 //
-// It returns ErrEnded if the session was destroyed, renewed or expired meanwhile; the changes are dropped. So they are after
-// an error that says that a session was neither begun nor renewed, for its client is gone. After any other error the changes
-// are kept for the next save, unless that finds that it cannot tell whether they were stored: then it drops them and says so.
-// If ctx has ended, Save does nothing and returns its error.
+// It returns ErrEnded if the session was destroyed, renewed or expired meanwhile; the changes are dropped. So they are
+// after an error that says that a session was neither begun nor renewed, for its client is gone. After any other error
+// the changes are kept for the next save, unless that finds that it cannot tell whether they were stored: then it drops
+// them and says so. If ctx has ended, Save does nothing and returns its error.
 func (s *Session) Save(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("session: not saved: %w", err)

@@ -19,8 +19,8 @@ func find[T any](w http.ResponseWriter) (found T, ok bool) {
 	}
 }
 
-// sendHeader makes Gin's writer send a 101, which it keeps back otherwise, even when the connection is hijacked. WebSocket
-// libraries that know this ask only the writer that they are given.
+// sendHeader makes Gin's writer send a 101, which it keeps back otherwise, even when the connection is hijacked.
+// WebSocket libraries that know this ask only the writer that they are given.
 func sendHeader(w http.ResponseWriter) {
 	if gin, ok := find[interface{ WriteHeaderNow() }](w); ok {
 		gin.WriteHeaderNow()

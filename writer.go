@@ -206,8 +206,8 @@ func (w *responseWriter) finish() {
 	}
 }
 
-// abandon is called when the handler has panicked. Whoever recovers may still have this writer, and answers for themselves;
-// nothing is saved.
+// abandon is called when the handler has panicked. Whoever recovers may still have this writer, and answers for
+// themselves; nothing is saved.
 func (w *responseWriter) abandon() {
 	if w.state == open {
 		w.state = begun

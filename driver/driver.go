@@ -1,5 +1,5 @@
-// Package driver is what a store of sessions implements, as those of packages redisstore and memstore do. Applications do not
-// need it: they give a store to session.Config and never call it.
+// Package driver is what a store of sessions implements, as those of packages redisstore and memstore do. Applications
+// do not need it: they give a store to session.Config and never call it.
 package driver
 
 import (
@@ -12,16 +12,16 @@ import (
 //
 // Its methods are called from many goroutines at once. They must return soon after the deadline of ctx; the Manager
 // sets one for every call. A store must not change a slice that it was given or has returned, and must not keep one
-// after it has returned nil, ErrNotFound or ErrConflict: the Manager then uses the memory for something else. After any other
-// error it may go on reading what it was given. Package
-// redisstore has the implementation on Redis, and package storetest tells whether one keeps this contract.
+// after it has returned nil, ErrNotFound or ErrConflict: the Manager then uses the memory for something else. After any
+// other error it may go on reading what it was given. Package redisstore has the implementation on Redis, and package
+// storetest tells whether one keeps this contract.
 type Store interface {
 	// Load returns the value of id and gives it ttl more to live. It returns ErrNotFound if there is none, and
 	// ErrNotFound wrapped with the reason if what is stored is not a value of this store.
 	Load(ctx context.Context, id string, ttl time.Duration) (value []byte, err error)
 
-	// Peek returns the value of id and how long it has to live, and changes neither. It returns the errors of Load. A value
-	// that lives without an end has the longest Duration.
+	// Peek returns the value of id and how long it has to live, and changes neither. It returns the errors of Load. A
+	// value that lives without an end has the longest Duration.
 	Peek(ctx context.Context, id string) (value []byte, ttl time.Duration, err error)
 
 	// Save stores value for ttl if what is stored is still was, or, where was is nil, if nothing is stored. Otherwise

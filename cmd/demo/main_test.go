@@ -41,7 +41,8 @@ type running struct {
 	log   *testkit.Logs
 }
 
-// start runs the demo in this process until the test ends or stop is called, which is when all that it opened must be closed.
+// start runs the demo in this process until the test ends or stop is called, which is when all that it opened must be
+// closed.
 func start(t *testing.T, args ...string) (d *running, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

@@ -76,8 +76,8 @@ func TestRecovererOfEchoBeforeTheSessions(t *testing.T) {
 	}
 }
 
-// A panic saves nothing if it passes through the session's Handler on its way to the recoverer. A recoverer inside answers
-// with a page as any other, and the changes before the panic are saved with it.
+// A panic saves nothing if it passes through the session's Handler on its way to the recoverer. A recoverer inside
+// answers with a page as any other, and the changes before the panic are saved with it.
 func TestRecovererBelongsOutside(t *testing.T) {
 	for name, recovering := range recoverers {
 		for _, protocol := range protocols {

@@ -1,6 +1,6 @@
 // Package layers has a test that holds packages to their order: the files of a package do not refer to each other in a
-// circle, so that each can be read with nothing in mind but those below it; and no function or file is too long to be read
-// at once.
+// circle, so that each can be read with nothing in mind but those below it; and no function or file is too long to be
+// read at once.
 package layers
 
 import (

@@ -17,8 +17,8 @@ func (m *member) from() uint32 { return m.start &^ own }
 
 func (m *member) isOwn() bool { return m.start&own != 0 }
 
-// memberPool keeps the lists that Parse needs until it knows the number of members. A member holds no pointer, so the pool
-// keeps nobody's data alive.
+// memberPool keeps the lists that Parse needs until it knows the number of members. A member holds no pointer, so the
+// pool keeps nobody's data alive.
 var memberPool = sync.Pool{New: func() any { return new([]member) }}
 
 // freeMembers returns members to the pool, unless one huge object has made it too large to keep.

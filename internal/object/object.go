@@ -15,9 +15,9 @@ import (
 
 // An Object is a JSON object. The zero Object is empty and ready to use.
 //
-// A copy made by plain assignment is a snapshot: a change to one copy never shows in the other. A change replaces what the
-// Object refers to, or writes behind the end of what all others see. Copies may be used by different goroutines, one Object
-// may not.
+// A copy made by plain assignment is a snapshot: a change to one copy never shows in the other. A change replaces what
+// the Object refers to, or writes behind the end of what all others see. Copies may be used by different goroutines,
+// one Object may not.
 //
 // Names are compared as encoding/json decodes them: escapes are resolved, and what is not UTF-8 or half a surrogate pair
 // is U+FFFD. Where a name occurs more than once, the last one counts.
@@ -32,7 +32,8 @@ type Object struct {
 }
 
 // MaxSize is the largest size of an Object, in bytes. Offsets reach several times as far, for an Object refers to what
-// was parsed and to what was set. Parse refuses more, and callers of Set see to it. It is also the longest value of Redis.
+// was parsed and to what was set. Parse refuses more, and callers of Set see to it. It is also the longest value of
+// Redis.
 const MaxSize = 512 << 20
 
 var (
@@ -65,7 +66,8 @@ func Parse(raw []byte) (Object, error) {
 	return Object{parsed: raw, members: slices.Clone(*members)}, nil
 }
 
-// Fits reports whether value, which must be valid JSON, can be that of a member: Parse reads no object that is nested deeper.
+// Fits reports whether value, which must be valid JSON, can be that of a member: Parse reads no object that is nested
+// deeper.
 func Fits(value []byte) bool {
 	if len(value) < 2*maxDepth || bytes.Count(value, []byte("["))+bytes.Count(value, []byte("{")) < maxDepth {
 		return true
@@ -237,8 +239,8 @@ func (o *Object) addText(m member, head, value []byte) {
 	o.members = append(o.members, m)
 }
 
-// appendHead appends `"name":` in the shortest way, and reports whether that is the name as it is: it is escaped only where
-// it has to be.
+// appendHead appends `"name":` in the shortest way, and reports whether that is the name as it is: it is escaped only
+// where it has to be.
 func appendHead(dst []byte, name string) (_ []byte, plain bool) {
 	start := len(dst)
 	dst = append(append(dst, '"'), name...)

@@ -165,8 +165,8 @@ func scanDigits(b []byte, i int) (int, bool) {
 	return i, i > start
 }
 
-// scanString begins after the opening quote. It is plain if it has no escapes. Like encoding/json it lets bytes pass that are
-// not UTF-8.
+// scanString begins after the opening quote. It is plain if it has no escapes. Like encoding/json it lets bytes pass
+// that are not UTF-8.
 func scanString(b []byte, i int) (end int, plain, ok bool) {
 	plain = true
 	for i < len(b) {

@@ -97,8 +97,8 @@ func (c *changes) add(next change) {
 	c.list = append(c.list, next)
 }
 
-// compact drops changes that later ones make pointless: what was done to a key before it was set or deleted, or before all
-// were cleared. So a stream that sets the same keys for hours keeps no more than one change for each.
+// compact drops changes that later ones make pointless: what was done to a key before it was set or deleted, or before
+// all were cleared. So a stream that sets the same keys for hours keeps no more than one change for each.
 func (c *changes) compact() {
 	replaced, cleared := make(map[string]bool), false
 	kept := c.list[:0:0]

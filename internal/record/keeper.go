@@ -12,8 +12,8 @@ import (
 	"github.com/sessionkv/session/internal/value"
 )
 
-// A Keeper is the store as a Manager uses it, and the only one that calls it. Its fields do not change; it serves any number
-// of records at once.
+// A Keeper is the store as a Manager uses it, and the only one that calls it. Its fields do not change; it serves any
+// number of records at once.
 type Keeper struct {
 	Store       driver.Store
 	IdleTimeout time.Duration
@@ -24,8 +24,8 @@ type Keeper struct {
 	turns turns
 }
 
-// ttl returns how long a session with this deadline is kept without use. It is less than a millisecond when the session is
-// over.
+// ttl returns how long a session with this deadline is kept without use. It is less than a millisecond when the session
+// is over.
 func (k *Keeper) ttl(deadline time.Time) time.Duration {
 	return min(k.IdleTimeout, time.Until(deadline))
 }

@@ -16,8 +16,8 @@ import (
 // ErrEnded says that the session is no more. It is session.ErrEnded.
 var ErrEnded = errors.New("session: ended")
 
-// A Record is one session as one request knows it: what the store has of it, as far as is known, and what the request did to
-// it since. It is used by one goroutine at a time.
+// A Record is one session as one request knows it: what the store has of it, as far as is known, and what the request
+// did to it since. It is used by one goroutine at a time.
 type Record struct {
 	keeper *Keeper
 
@@ -45,8 +45,8 @@ type state struct {
 // Init makes r an empty session of k's store.
 func (r *Record) Init(k *Keeper) { *r = Record{keeper: k} }
 
-// Find looks up what refs refer to. If several of them lead to living sessions, one may be an attacker's, so none is used, and
-// the session that begins next ends them. After an error r is empty.
+// Find looks up what refs refer to. If several of them lead to living sessions, one may be an attacker's, so none is
+// used, and the session that begins next ends them. After an error r is empty.
 func (r *Record) Find(ctx context.Context, refs []token.Reference) error {
 	return r.find(ctx, refs, (*Keeper).load)
 }
@@ -113,7 +113,8 @@ func (r *Record) Set(key string, raw []byte) error {
 	return r.change(change{kind: setting, key: key, raw: raw})
 }
 
-// Update replaces the value of a key by what update makes of it, and again when a save meets a newer value. Nil removes it.
+// Update replaces the value of a key by what update makes of it, and again when a save meets a newer value. Nil removes
+// it.
 func (r *Record) Update(key string, update func(raw []byte, ok bool) ([]byte, error)) error {
 	return r.change(change{kind: updating, key: key, update: update})
 }

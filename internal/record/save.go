@@ -17,12 +17,12 @@ func (r *Record) IsUnchanged() bool {
 	return !r.renewing && r.destroyed == nil && r.unsure == nil && object.Equal(r.stored.Members, r.members)
 }
 
-// Save brings the store up to what the request did to its session. It returns ErrEnded if the session is no more; its changes
-// are dropped.
+// Save brings the store up to what the request did to its session. It returns ErrEnded if the session is no more; its
+// changes are dropped.
 //
-// gone is why no token can reach the client any more, nil if one can. A session that would need one is then neither begun nor
-// renewed: nobody could use it, and the old token would lead nowhere. The changes are dropped, for they may belong to a new
-// privilege, and must not go to the old token.
+// gone is why no token can reach the client any more, nil if one can. A session that would need one is then neither
+// begun nor renewed: nobody could use it, and the old token would lead nowhere. The changes are dropped, for they may
+// belong to a new privilege, and must not go to the old token.
 func (r *Record) Save(ctx context.Context, gone error) error {
 	if err := r.deleteDestroyed(ctx); err != nil {
 		return err
@@ -64,8 +64,8 @@ func (r *Record) Take(ctx context.Context, key string, gone error, taken func(ra
 	return errors.Join(err, r.rebase(r.stored))
 }
 
-// Touch loads the session anew, which gives it its time to live anew, and makes the changes of this request again on what is
-// stored.
+// Touch loads the session anew, which gives it its time to live anew, and makes the changes of this request again on
+// what is stored.
 func (r *Record) Touch(ctx context.Context) error {
 	found, ttl, err := r.keeper.load(ctx, r.ref)
 	if errors.Is(err, driver.ErrNotFound) {
@@ -78,8 +78,8 @@ func (r *Record) Touch(ctx context.Context) error {
 	return r.rebase(found)
 }
 
-// deleteDestroyed deletes the session that Destroy was called on. If it is gone already, the client's token is left alone: it
-// may by now be that of a new session.
+// deleteDestroyed deletes the session that Destroy was called on. If it is gone already, the client's token is left
+// alone: it may by now be that of a new session.
 func (r *Record) deleteDestroyed(ctx context.Context) error {
 	if r.destroyed == nil {
 		return nil
@@ -270,7 +270,8 @@ func (r *Record) renew(ctx context.Context) error {
 	return nil
 }
 
-// renewOnto replaces what is stored under the new ID by what the changes make of last. No session begins if that is nothing.
+// renewOnto replaces what is stored under the new ID by what the changes make of last. No session begins if that is
+// nothing.
 func (r *Record) renewOnto(ctx context.Context, fresh token.Reference, stored value.Value, last []byte) (merged value.Value, err error) {
 	if err := r.rebaseOn(ctx, last); err != nil {
 		return value.Value{}, err

@@ -9,9 +9,9 @@ import (
 	"github.com/sessionkv/session/internal/value"
 )
 
-// turns lets one request of this process at a time retry the save of a session, and tells it what the one before has stored.
-// Where hundreds save one session at once, each success makes all others fail, so that without turns they do nothing but
-// keep each other busy. Requests of other nodes are not waited for: the store decides between them.
+// turns lets one request of this process at a time retry the save of a session, and tells it what the one before has
+// stored. Where hundreds save one session at once, each success makes all others fail, so that without turns they do
+// nothing but keep each other busy. Requests of other nodes are not waited for: the store decides between them.
 //
 // The zero value is ready to use.
 type turns struct {
@@ -71,8 +71,8 @@ const (
 	maxPause   = 64 * time.Millisecond
 )
 
-// pause lets the nodes that save this session take turns. It grows with the number of tries, and is random, so that they do
-// not stay in step.
+// pause lets the nodes that save this session take turns. It grows with the number of tries, and is random, so that
+// they do not stay in step.
 func pause(ctx context.Context, try int) error {
 	longest := min(firstPause<<min(try, 16), maxPause)
 	timer := time.NewTimer(rand.N(longest) + 1)

@@ -52,8 +52,8 @@ func (p *Proxy) Connections() int {
 }
 
 // DropReplies makes the proxy pass on the next skip replies of the server, on whatever connection, then swallow n more
-// and close the connection of the last. The commands were executed by then. A connection that lost one of them before passes
-// on no other: it is closed instead, for TCP leaves nothing out.
+// and close the connection of the last. The commands were executed by then. A connection that lost one of them before
+// passes on no other: it is closed instead, for TCP leaves nothing out.
 func (p *Proxy) DropReplies(skip, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -34,9 +34,9 @@ type Server struct {
 }
 
 // Start starts redis-server on a free port of 127.0.0.1 and on a unix socket, and waits until it answers. It keeps
-// nothing on disk unless args, which are those of redis-server, say otherwise. SESSION_REDIS_SERVER in the environment is
-// the path of another program to start instead, such as valkey-server. Without a redis-server the test is skipped, or fails
-// where CI is set in the environment.
+// nothing on disk unless args, which are those of redis-server, say otherwise. SESSION_REDIS_SERVER in the environment
+// is the path of another program to start instead, such as valkey-server. Without a redis-server the test is skipped,
+// or fails where CI is set in the environment.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	requireProgram(t)

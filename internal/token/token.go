@@ -1,5 +1,5 @@
-// Package token makes and reads the credential that a client presents: a random text that names the session's deadline and
-// leads, one way, to its ID.
+// Package token makes and reads the credential that a client presents: a random text that names the session's deadline
+// and leads, one way, to its ID.
 package token
 
 import (
@@ -11,8 +11,8 @@ import (
 	"github.com/google/uuid"
 )
 
-// A token is 32 bytes in base64url without padding: the deadline in Unix seconds, then random bytes. ASVS 5.0, 7.2.3, asks
-// for 128 random bits; these are 216. The deadline cannot be forged, for another deadline is another ID.
+// A token is 32 bytes in base64url without padding: the deadline in Unix seconds, then random bytes. ASVS 5.0, 7.2.3,
+// asks for 128 random bits; these are 216. The deadline cannot be forged, for another deadline is another ID.
 const (
 	size          = 32
 	deadlineBytes = 5
@@ -23,8 +23,8 @@ const (
 
 var encoding = base64.RawURLEncoding.Strict()
 
-// A Token is what a new session is given. Others refer to it by pointer: fmt prints a nested pointer as its address, so that
-// %+v of a session shows no token.
+// A Token is what a new session is given. Others refer to it by pointer: fmt prints a nested pointer as its address, so
+// that %+v of a session shows no token.
 type Token struct {
 	Text string
 	Reference

@@ -63,15 +63,15 @@ func Encode(members object.Object, limit int) (Value, error) {
 // Exists reports whether v is stored at all.
 func (v *Value) Exists() bool { return v.Bytes != nil }
 
-// LeaveToOthers makes Free leave the memory of v alone, for others have its Bytes: a store that may still be sending them,
-// or another request.
+// LeaveToOthers makes Free leave the memory of v alone, for others have its Bytes: a store that may still be sending
+// them, or another request.
 func (v *Value) LeaveToOthers() { v.buffer = nil }
 
 // buffers have been the values of sessions that were saved, and will be those of others.
 var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
-// Free gives back the memory of the Bytes, which must not be used any more. The Members do not refer to it, but to the texts
-// that they were parsed from.
+// Free gives back the memory of the Bytes, which must not be used any more. The Members do not refer to it, but to the
+// texts that they were parsed from.
 func (v *Value) Free() {
 	if v.buffer != nil {
 		buffers.Put(v.buffer)

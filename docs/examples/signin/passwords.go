@@ -7,8 +7,8 @@ import (
 	"crypto/subtle"
 )
 
-// recommendedIterations makes a guess slow enough: OWASP Password Storage Cheat Sheet, PBKDF2-HMAC-SHA256. It also makes a
-// sign-in worth a fraction of a second of the processor, so limit the tries of each client in front of it.
+// recommendedIterations makes a guess slow enough: OWASP Password Storage Cheat Sheet, PBKDF2-HMAC-SHA256. It also
+// makes a sign-in worth a fraction of a second of the processor, so limit the tries of each client in front of it.
 const recommendedIterations = 600_000
 
 // passwords are the hashes of the users' passwords. An application has them in its database. They are filled at start-up

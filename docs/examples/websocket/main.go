@@ -82,8 +82,9 @@ func withGorilla(w http.ResponseWriter, r *http.Request) {
 	if !ok {
 		return
 	}
-	// Upgrade writes the response itself, and of its headers only those that it is given. The session's cookie is put into
-	// w.Header() while it takes over the connection. With nil, the browser would not get the cookie, and nobody an error.
+	// Upgrade writes the response itself, and of its headers only those that it is given. The session's cookie is put
+	// into w.Header() while it takes over the connection. With nil, the browser would not get the cookie, and nobody an
+	// error.
 	conn, err := upgrader.Upgrade(w, r, w.Header())
 	if err != nil {
 		return // it has answered

@@ -81,9 +81,8 @@ type load struct {
 }
 
 // Run writes to store while fault runs, which returns as soon as Redis should serve again, and for a while before and
-// after. It fails the test if an increment is counted twice, an operation takes too long, or what was acknowledged before or
-// after the fault is lost. What may be lost in the fault itself, the caller judges by
-// the result.
+// after. It fails the test if an increment is counted twice, an operation takes too long, or what was acknowledged
+// before or after the fault is lost. What may be lost in the fault itself, the caller judges by the result.
 func Run(t testing.TB, store driver.Store, fault func()) Result {
 	t.Helper()
 	l := &load{t: t, store: store, deleted: map[string]time.Time{}}
