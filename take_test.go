@@ -137,7 +137,7 @@ func TestTakeRefusesWhatPopWould(t *testing.T) {
 func TestValueOfAnotherTypeIsLoggedOnce(t *testing.T) {
 	log := new(testkit.Logs)
 	manager := testkit.NewManager(t, session.Config{Store: testkit.NewMemory(), Logger: log.Logger()})
-	cookies, id := testkit.Begin(t, manager, map[string]any{"nonce": 9876543210987})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"nonce": int64(9876543210987)})
 	for range 2 {
 		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			for range 3 {
