@@ -17,22 +17,33 @@ type target struct {
 	database         int
 }
 
-// dial opens a connection. The timeouts of the net.Dialer hold for the TLS handshake too, where redigo's ignore ctx.
+// dial opens a connection for calls.
 func (t target) dial(ctx context.Context) (redis.Conn, error) {
+	return t.connect(ctx, func(conn net.Conn) net.Conn { return newBufferedConn(conn) })
+}
+
+// subscribe opens a connection that one goroutine may write to while another reads.
+func (t target) subscribe(ctx context.Context) (redis.Conn, error) {
+	return t.connect(ctx, func(conn net.Conn) net.Conn { return conn })
+}
+
+// connect opens a connection on what wrap makes of that of the network. The timeouts of the net.Dialer hold for the TLS
+// handshake too, where redigo's ignore ctx.
+func (t target) connect(ctx context.Context, wrap func(net.Conn) net.Conn) (redis.Conn, error) {
 	tcp := &net.Dialer{Timeout: time.Second, KeepAlive: 30 * time.Second}
 	open := tcp.DialContext
 	if t.tls != nil {
 		open = (&tls.Dialer{NetDialer: tcp, Config: t.tls}).DialContext
 	}
-	buffered := func(ctx context.Context, network, address string) (net.Conn, error) {
+	wrapped := func(ctx context.Context, network, address string) (net.Conn, error) {
 		conn, err := open(ctx, network, address)
 		if err != nil {
 			return nil, err
 		}
-		return newBufferedConn(conn), nil
+		return wrap(conn), nil
 	}
 	conn, err := redis.DialContext(ctx, t.network, t.address,
-		redis.DialContextFunc(buffered),
+		redis.DialContextFunc(wrapped),
 		redis.DialReadTimeout(remaining(ctx, time.Second)), // of AUTH and SELECT
 		redis.DialWriteTimeout(time.Second),
 		redis.DialUsername(t.user),

@@ -116,4 +116,5 @@ var hints = []struct{ prefix, hint string }{
 // needs is the hint on a missing permission.
 const needs = "the ACL user needs ~session:* ~{session:* +getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename " +
 	"+pexpire +unlink +type +get, or with Options.NoScripts ~session:* +getex +pttl +getdel +set +watch +strlen +getrange " +
-	"+multi +exec +discard; and +select for a database other than 0, +role for OpenSentinel, +wait for SentinelConfig.Replicas"
+	"+multi +exec +discard; and +select for a database other than 0, +role for OpenSentinel, +wait for SentinelConfig.Replicas, " +
+	"+cluster|slots +asking for redisstore/goredis on a cluster"

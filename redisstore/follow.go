@@ -9,10 +9,12 @@ import (
 	"github.com/gomodule/redigo/redis"
 )
 
-// watchPause is between two attempts to follow a sentinel, watchPing between two signs of life of one that is followed.
+// watchPause is between two attempts to follow a sentinel, watchPing between two PINGs to one that is followed, and
+// watchSilence is how long it may say nothing.
 const (
-	watchPause = 500 * time.Millisecond
-	watchPing  = 5 * time.Second
+	watchPause   = 500 * time.Millisecond
+	watchPing    = 5 * time.Second
+	watchSilence = 2 * watchPing
 )
 
 // following is the Client that follows the sentinels until it is closed.
@@ -43,7 +45,7 @@ func (m *master) follow(ctx context.Context, sentinel string) {
 func (m *master) listen(ctx context.Context, sentinel string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	conn, err := m.target(sentinel, m.config.SentinelUsername, m.config.SentinelPassword, 0).dial(ctx)
+	conn, err := m.target(sentinel, m.config.SentinelUsername, m.config.SentinelPassword, 0).subscribe(ctx)
 	if err != nil {
 		return err
 	}
@@ -52,9 +54,9 @@ func (m *master) listen(ctx context.Context, sentinel string) error {
 	if err := subscription.Subscribe("+switch-master"); err != nil {
 		return err
 	}
-	m.watchers.Go(func() { keepAlive(ctx, subscription) })
+	m.watchers.Go(func() { keepAlive(ctx, subscription, m.ping) })
 	for {
-		switch event := subscription.ReceiveWithTimeout(2 * watchPing).(type) {
+		switch event := subscription.ReceiveWithTimeout(m.silence).(type) {
 		case redis.Subscription:
 			addr, err := m.askOne(ctx, sentinel)
 			if err != nil {
@@ -73,8 +75,8 @@ func (m *master) listen(ctx context.Context, sentinel string) error {
 }
 
 // keepAlive sends a sentinel a PING now and then: the replies show that it lives.
-func keepAlive(ctx context.Context, subscription redis.PubSubConn) {
-	ticker := time.NewTicker(watchPing)
+func keepAlive(ctx context.Context, subscription redis.PubSubConn, interval time.Duration) {
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	for {
 		select {

@@ -22,6 +22,8 @@ type master struct {
 	stop     context.CancelFunc
 	watchers sync.WaitGroup
 
+	ping, silence time.Duration // of the watchers
+
 	mu       sync.Mutex
 	addr     string // "" until a sentinel has said it
 	switches int    // how often addr has changed

@@ -74,7 +74,7 @@ func OpenSentinel(config SentinelConfig, options Options) (*Store, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	m := &master{config: config, options: options, stop: stop}
+	m := &master{config: config, options: options, stop: stop, ping: watchPing, silence: watchSilence}
 	store := onPool(&redis.Pool{
 		DialContext:  m.dial,
 		TestOnBorrow: m.test,

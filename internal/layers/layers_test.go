@@ -38,6 +38,7 @@ var folders = []string{
 	"internal/value",
 	"memstore",
 	"redisstore",
+	"redisstore/goredis", // a module of its own
 	"sessiontest",
 	"storetest",
 }
@@ -45,6 +46,9 @@ var folders = []string{
 func TestLayers(t *testing.T) {
 	for _, folder := range folders {
 		t.Run(folder, func(t *testing.T) {
+			if _, err := os.Stat(filepath.Join("../..", folder)); err != nil {
+				t.Skip("without a clone of the repository there are no other modules")
+			}
 			p := load(t, filepath.Join("../..", folder))
 			for _, circle := range circles(p.arrows()) {
 				t.Errorf("%s refer to each other:\n%s", strings.Join(circle, ", "), strings.Join(p.reasons(circle), "\n"))

@@ -194,3 +194,28 @@ func TestNewPanics(t *testing.T) {
 		})
 	}
 }
+
+// Addresses that never come back, such as those of pods, do not pile up.
+func TestNodesOfOldRedirectionsAreForgotten(t *testing.T) {
+	c := &nodes{client: redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}})}
+	like := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	defer like.Close()
+	old, recent := c.node("127.0.0.1:2", like), c.node("127.0.0.1:3", like)
+	if again := c.node("127.0.0.1:2", like); again != old {
+		t.Error("a node that is known has another client")
+	}
+	c.visited["127.0.0.1:2"].used = time.Now().Add(-nodeIdle)
+	c.node("127.0.0.1:4", like)
+	if _, ok := c.visited["127.0.0.1:2"]; ok || len(c.visited) != 2 {
+		t.Errorf("%d nodes are kept; want the two that were used", len(c.visited))
+	}
+	if err := old.Ping(t.Context()).Err(); err != redis.ErrClosed {
+		t.Errorf("the client of an old node: %v; want that it is closed", err)
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := recent.Ping(t.Context()).Err(); err != redis.ErrClosed || len(c.visited) > 0 {
+		t.Errorf("after Close there are %d nodes: %v", len(c.visited), err)
+	}
+}

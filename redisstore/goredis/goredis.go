@@ -9,6 +9,9 @@
 //	...
 //	err := store.Ping(ctx)
 //
+// The ACL user needs what package redisstore lists, and on a cluster +cluster|slots, to find the nodes, and +asking, for
+// slots that are being moved.
+//
 // The store promises what package redisstore says, on every kind of Redis. What belongs to one session is in one slot,
 // and a save goes to the node of that slot, on one connection and in order. MOVED and ASK are followed, so that slots can
 // be moved while requests run.
@@ -22,20 +25,12 @@
 package goredis
 
 import (
-	"context"
-	"errors"
 	"fmt"
-	"io"
-	"net"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"github.com/sessionkv/session/redisstore"
 )
-
-// defaultTimeout bounds a call whose context has no deadline.
-const defaultTimeout = 3 * time.Second
 
 // New returns a Store on a client of go-redis. [redisstore.Store.Close] closes the client.
 //
@@ -46,7 +41,7 @@ func New(client redis.UniversalClient, options redisstore.Options) *redisstore.S
 	switch client := client.(type) {
 	case *redis.ClusterClient:
 		if client != nil {
-			return redisstore.NewWithClient(&cluster{client: client}, options)
+			return redisstore.NewWithClient(cluster{&nodes{client: client}}, options)
 		}
 	case *redis.Client:
 		if client != nil {
@@ -54,131 +49,4 @@ func New(client redis.UniversalClient, options redisstore.Options) *redisstore.S
 		}
 	}
 	panic(fmt.Sprintf("goredis: New needs a *redis.Client or *redis.ClusterClient, not %T", client))
-}
-
-// single is a [redisstore.Client] on one server, or on the master that go-redis finds through Sentinel.
-type single struct {
-	client *redis.Client
-}
-
-func (s single) Close() error { return s.client.Close() }
-
-// Do does not need the key. It repeats the commands as redisstore's own pool does: once, after a broken connection or a
-// READONLY.
-func (s single) Do(ctx context.Context, _ string, commands ...redisstore.Command) (replies []any, lost, err error) {
-	if err := ctx.Err(); err != nil {
-		return nil, nil, err
-	}
-	ctx, cancel := withDeadline(ctx)
-	defer cancel()
-	replies, err = run(ctx, s.client, commands, false)
-	switch {
-	case broken(err):
-		lost = err
-	case err != nil || !has(replies, "READONLY"):
-		return replies, nil, err
-	}
-	replies, err = run(ctx, s.client, commands, false)
-	return replies, lost, err
-}
-
-func withDeadline(ctx context.Context) (context.Context, context.CancelFunc) {
-	if _, ok := ctx.Deadline(); ok {
-		return ctx, func() {}
-	}
-	return context.WithTimeout(ctx, defaultTimeout)
-}
-
-// run sends the commands to one server in one flush, each behind an ASKING if the server is to import their slot.
-func run(ctx context.Context, client *redis.Client, commands []redisstore.Command, asking bool) ([]any, error) {
-	if !client.Options().ContextTimeoutEnabled {
-		deadline, _ := ctx.Deadline()
-		client = client.WithTimeout(max(time.Until(deadline), time.Millisecond))
-	}
-	pipeline := client.Pipeline()
-	sent := make([]redis.Cmder, len(commands))
-	for i, c := range commands {
-		if asking {
-			_ = pipeline.Process(ctx, once{redis.NewCmd(ctx, "ASKING")})
-		}
-		sent[i] = newCommand(ctx, c)
-		_ = pipeline.Process(ctx, sent[i])
-	}
-	_, failure := pipeline.Exec(ctx)
-	replies := make([]any, len(sent))
-	refused := false
-	for i, c := range sent {
-		reply, err := result(c)
-		if err != nil {
-			return nil, err
-		}
-		_, isError := reply.(redisstore.Refusal)
-		refused = refused || isError
-		replies[i] = reply
-	}
-	if text, ok := refusal(failure); ok && !refused {
-		return nil, text // of the HELLO or AUTH of a new connection: then the commands were not sent, and have no errors
-	}
-	if failure != nil && failure != redis.Nil && !refused {
-		return nil, failure
-	}
-	return replies, nil
-}
-
-// once is a command that go-redis does not repeat, and with it nothing that goes out in the same flush.
-type once struct{ redis.Cmder }
-
-func (once) NoRetry() bool { return true }
-
-// newCommand makes a command of go-redis. One whose reply is a value gets the type that hands it over without a copy.
-func newCommand(ctx context.Context, c redisstore.Command) redis.Cmder {
-	args := make([]any, 0, 1+len(c.Args))
-	args = append(append(args, c.Name), c.Args...)
-	switch c.Name {
-	case "GETEX", "GETDEL":
-		return once{redis.NewStringCmd(ctx, args...)}
-	}
-	return once{redis.NewCmd(ctx, args...)}
-}
-
-// result is the reply to a command as a [redisstore.Client] returns it, or the failure of the connection.
-func result(c redis.Cmder) (reply any, err error) {
-	err = c.Err()
-	if err == redis.Nil {
-		return nil, nil
-	}
-	if text, ok := refusal(err); ok {
-		return text, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	switch c := c.(once).Cmder.(type) {
-	case *redis.StringCmd:
-		return c.Bytes()
-	case *redis.Cmd:
-		return c.Val(), nil
-	}
-	return nil, nil
-}
-
-// refusal returns an error of the server as package redisstore knows it.
-func refusal(err error) (text redisstore.Refusal, ok bool) {
-	var refused redis.Error
-	if err == nil || err == redis.Nil || !errors.As(err, &refused) {
-		return "", false
-	}
-	return redisstore.Refusal(refused.Error()), true
-}
-
-// broken reports whether err is that of a connection that was open and broke, so that it is unknown what the server did.
-func broken(err error) bool {
-	var network *net.OpError
-	switch {
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, net.ErrClosed):
-		return true
-	case errors.As(err, &network):
-		return network.Op != "dial" && !network.Timeout()
-	}
-	return false
 }

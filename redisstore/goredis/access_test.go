@@ -1,0 +1,115 @@
+package goredis_test
+
+import (
+	"crypto/rand"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/sessionkv/session/driver"
+	"github.com/sessionkv/session/internal/redistest"
+	"github.com/sessionkv/session/redisstore"
+)
+
+// The smallest ACL, as in the package comments of redisstore and of goredis.
+const (
+	aclForAll     = "+getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get"
+	aclForCluster = "+cluster|slots +asking"
+)
+
+// allow gives the user app these commands, and the keys of sessions.
+func allow(t *testing.T, servers []*redistest.Server, commands string) {
+	t.Helper()
+	rules := strings.Fields("SETUSER app reset on >pw ~session:* ~{session:* " + commands)
+	args := make([]any, len(rules))
+	for i, rule := range rules {
+		args[i] = rule
+	}
+	for _, server := range servers {
+		server.Do(t, "ACL", args...)
+		server.Do(t, "SCRIPT", "FLUSH")
+	}
+}
+
+// exercise goes every way through the store, calls moved when there is a session, and returns the first error.
+// session:list is a list.
+func exercise(t *testing.T, store *redisstore.Store, id string, moved func()) error {
+	t.Helper()
+	ctx := t.Context()
+	first, second, third := value("1"), value("2"), value("3")
+	for _, step := range []struct {
+		want error
+		do   func() ([]byte, error)
+	}{
+		{nil, func() ([]byte, error) { return nil, store.Ping(ctx) }},
+		{nil, func() ([]byte, error) { return store.Save(ctx, id, nil, first, time.Minute) }},
+		{driver.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, nil, second, time.Minute) }},
+		{nil, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Minute) }},
+		{driver.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, first, third, time.Minute) }},
+		{driver.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, "none", first, second, time.Minute) }},
+		{driver.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, "list", first, second, time.Minute) }},
+		{nil, func() ([]byte, error) { moved(); return store.Load(ctx, id, time.Minute) }},
+		{nil, func() ([]byte, error) { v, _, err := store.Peek(ctx, id); return v, err }},
+		{nil, func() ([]byte, error) { return store.Delete(ctx, id) }},
+	} {
+		if _, err := step.do(); !errors.Is(err, step.want) {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestSmallestACL(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Do(t, "RPUSH", "session:list", "1")
+	try := func(commands string) error {
+		allow(t, []*redistest.Server{server}, commands)
+		client := redis.NewClient(&redis.Options{Addr: server.Addr(), Username: "app", Password: "pw"})
+		return exercise(t, newStore(t, client), rand.Text(), func() {})
+	}
+	eachLeftOut(t, aclForAll, try)
+}
+
+func TestSmallestACLOnCluster(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	target := c.Add()
+	const id = "moving"
+	slot := c.Slot("session:" + id)
+	c.Owner(c.Slot("session:list")).Do(t, "RPUSH", "session:list", "1")
+	try := func(commands string) error {
+		allow(t, append(c.Servers[:6:6], target), commands)
+		client := redis.NewClusterClient(&redis.ClusterOptions{Addrs: c.Addrs(), Username: "app", Password: "pw"})
+		from := c.Owner(slot)
+		moved := func() {
+			c.BeginMove(slot, target)
+			c.MoveKeys(slot, from, target)
+		}
+		defer func() {
+			from.Do(t, "CLUSTER", "SETSLOT", slot, "STABLE")
+			target.Do(t, "CLUSTER", "SETSLOT", slot, "STABLE")
+			from.Do(t, "DEL", "session:"+id)
+			target.Do(t, "FLUSHALL")
+		}()
+		return exercise(t, newStore(t, client), id, moved)
+	}
+	eachLeftOut(t, aclForAll+" "+aclForCluster, try)
+}
+
+// eachLeftOut tries the commands, and then without each.
+func eachLeftOut(t *testing.T, commands string, try func(commands string) error) {
+	t.Helper()
+	if err := try(commands); err != nil {
+		t.Fatalf("with %s: %v", commands, err)
+	}
+	for _, without := range strings.Fields(commands) {
+		err := try(strings.ReplaceAll(commands+" ", without+" ", ""))
+		if err == nil || !strings.Contains(err.Error(), "the ACL user needs") || !strings.Contains(err.Error(), without) {
+			t.Errorf("without %s: %v; want a hint", without, err)
+		}
+	}
+}

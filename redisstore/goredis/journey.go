@@ -1,0 +1,104 @@
+package goredis
+
+import (
+	"cmp"
+	"context"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+const (
+	// quickRedirects are followed at once; a call that is sent on more often waits in between, up to its deadline.
+	quickRedirects = 4
+
+	// firstPause is before the first repeat that has to wait, and doubles up to longestPause.
+	firstPause   = 2 * time.Millisecond
+	longestPause = 50 * time.Millisecond
+)
+
+// A journey is a call on its way to the node that can execute it.
+type journey struct {
+	nodes *nodes
+	key   string
+
+	node   *redis.Client // where it goes next
+	asking bool          // whether that node is about to take over the slot, and has to be told
+
+	tries   int
+	pause   time.Duration // before the next repeat that has to wait
+	refused error         // why the last try was not executed
+	lost    error         // why it is unknown what came of a try
+}
+
+// step takes in what a try ended with. Unless the call is done or has failed, it finds out where to try again, and waits
+// until it is time for that.
+func (j *journey) step(ctx context.Context, replies []any, err error) (done bool, failure error) {
+	j.tries++
+	j.asking = false
+	switch {
+	case err != nil:
+		j.nodes.client.ReloadState(ctx) // the node may be gone for good
+		if !broken(err) || j.lost != nil {
+			return false, err
+		}
+		j.lost = err
+		failure = j.toMaster(ctx)
+	case has(replies, "TRYAGAIN"):
+		j.tries, j.refused = max(j.tries, quickRedirects), find(replies, "TRYAGAIN")
+		failure = j.toMaster(ctx)
+	case has(replies, "MOVED"), has(replies, "ASK"), has(replies, "READONLY"):
+		j.nodes.client.ReloadState(ctx)
+		j.refused = cmp.Or(find(replies, "MOVED"), find(replies, "ASK"), find(replies, "READONLY"))
+		failure = j.follow(ctx)
+	default:
+		if has(replies, "CLUSTERDOWN") {
+			j.nodes.client.ReloadState(ctx)
+		}
+		return true, nil
+	}
+	if failure != nil || j.asking || j.tries < quickRedirects {
+		return false, failure
+	}
+	return false, j.rest(ctx)
+}
+
+// toMaster makes the master of the key the next node.
+func (j *journey) toMaster(ctx context.Context) (err error) {
+	j.node, err = j.nodes.master(ctx, j.key)
+	return err
+}
+
+// follow makes the next node that to which the refusal leads: the address in it, or whoever serves the slot by now.
+func (j *journey) follow(ctx context.Context) error {
+	words := strings.Fields(j.refused.Error()) // MOVED 3999 127.0.0.1:6381
+	if len(words) < 3 || words[0] == "READONLY" {
+		return j.toMaster(ctx)
+	}
+	j.node, j.asking = j.nodes.node(address(words[2], j.node), j.node), words[0] == "ASK"
+	return nil
+}
+
+// rest waits for a while, which grows. If there is no time left for that, it returns why the call was not executed.
+func (j *journey) rest(ctx context.Context) error {
+	if !sleep(ctx, j.pause) {
+		return cmp.Or(j.refused, j.lost) // which says more than that the time is over
+	}
+	j.pause = min(2*j.pause, longestPause)
+	return nil
+}
+
+// sleep waits, and reports whether there is time left.
+func sleep(ctx context.Context, d time.Duration) bool {
+	deadline, _ := ctx.Deadline()
+	if time.Until(deadline) <= d {
+		return false
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(d):
+		return true
+	}
+}

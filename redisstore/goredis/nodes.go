@@ -1,0 +1,108 @@
+package goredis
+
+import (
+	"context"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// nodeIdle is after how long without a call a node that a redirection led to is forgotten: much longer than a call.
+const nodeIdle = time.Minute
+
+// nodes are those of a Redis Cluster: the ones that go-redis knows, and which of them serves a slot, and the ones that
+// redirections led to.
+type nodes struct {
+	client *redis.ClusterClient
+
+	known atomic.Bool // whether the cluster client knows who serves which slot
+
+	mu      sync.Mutex
+	visited map[string]*visited // by their addresses
+}
+
+// A visited node is one that a redirection led to.
+type visited struct {
+	*redis.Client
+	used time.Time // when a call was last sent there
+}
+
+func (n *nodes) Close() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.forget(time.Now())
+	return n.client.Close()
+}
+
+// master returns the client of the node that serves the slot of key. Only the first time, go-redis has to ask the nodes
+// for that, which does not obey ctx.
+func (n *nodes) master(ctx context.Context, key string) (*redis.Client, error) {
+	if n.known.Load() {
+		node, err := n.client.MasterForKey(ctx, key)
+		return node, known(err)
+	}
+	type answer struct {
+		node *redis.Client
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() {
+		node, err := n.client.MasterForKey(ctx, key)
+		answers <- answer{node, err}
+	}()
+	select {
+	case a := <-answers:
+		n.known.Store(a.err == nil)
+		return a.node, known(a.err)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// node returns the client of an address that the cluster client may not know yet, as that of a new node, which has no
+// slots. Its settings are those of a node that is known.
+func (n *nodes) node(addr string, like *redis.Client) *redis.Client {
+	if addr == like.Options().Addr {
+		return like
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	now := time.Now()
+	v, ok := n.visited[addr]
+	if !ok {
+		n.forget(now.Add(-nodeIdle))
+		options := *like.Options()
+		options.Addr, options.NodeAddress, options.MinIdleConns = addr, addr, 0
+		v = &visited{Client: redis.NewClient(&options)}
+		if n.visited == nil {
+			n.visited = make(map[string]*visited)
+		}
+		n.visited[addr] = v
+	}
+	v.used = now
+	return v.Client
+}
+
+// forget closes the nodes that no call was sent to since then. An address may never come back.
+func (n *nodes) forget(since time.Time) {
+	for addr, v := range n.visited {
+		if !v.used.After(since) {
+			_ = v.Close()
+			delete(n.visited, addr)
+		}
+	}
+}
+
+// address is the host and port of a redirection. Without a host, it is that of the node that sent it.
+func address(text string, from *redis.Client) string {
+	colon := strings.LastIndexByte(text, ':')
+	host, port := text[:max(colon, 0)], text[colon+1:]
+	if host == "" {
+		host, _, _ = net.SplitHostPort(from.Options().Addr)
+	}
+	return net.JoinHostPort(strings.Trim(host, "[]"), port)
+}
