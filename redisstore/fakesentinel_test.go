@@ -12,7 +12,7 @@ import (
 	"github.com/sessionkv/session/internal/redistest"
 )
 
-// A fakeSentinel answers what a test wants. Its master has as many names as there are tests.
+// A fakeSentinel answers what a test wants, whatever master it is asked for.
 type fakeSentinel struct {
 	*server.Server
 	master atomic.Value // host:port, or "" for a master that it does not know

@@ -106,7 +106,7 @@ func field(info, name string) string {
 	return value
 }
 
-// BenchmarkReplicas is the price of Sentinel.Replicas.
+// BenchmarkReplicas is the price of SentinelConfig.Replicas.
 func BenchmarkReplicas(b *testing.B) {
 	set := redistest.StartSentinels(b, nil)
 	for _, replicas := range []int{0, 1} {
