@@ -79,7 +79,6 @@ func TestDown(t *testing.T) {
 }
 
 func TestHung(t *testing.T) {
-	t.Parallel()
 	server := redistest.Start(t)
 	eachMode(t, func(t *testing.T, options redisstore.Options) {
 		pool := newPool(server.Addr())

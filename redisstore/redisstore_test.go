@@ -219,7 +219,6 @@ func TestEmptyValueIsNotNothing(t *testing.T) {
 }
 
 func TestLargeValues(t *testing.T) {
-	t.Parallel()
 	server := redistest.Start(t)
 	eachMode(t, func(t *testing.T, options redisstore.Options) {
 		store := open(t, server.Addr(), options)

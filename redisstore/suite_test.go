@@ -15,7 +15,6 @@ import (
 )
 
 func TestStoreOnMiniredis(t *testing.T) {
-	t.Parallel()
 	eachMode(t, func(t *testing.T, options redisstore.Options) {
 		storetest.Run(t, func(t *testing.T) driver.Store {
 			server := miniredis.RunT(t)
@@ -25,7 +24,6 @@ func TestStoreOnMiniredis(t *testing.T) {
 }
 
 func TestStoreOnRedis(t *testing.T) {
-	t.Parallel()
 	server := redistest.Start(t)
 	eachMode(t, func(t *testing.T, options redisstore.Options) {
 		storetest.Run(t, func(t *testing.T) driver.Store {
