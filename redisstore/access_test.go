@@ -15,6 +15,7 @@ import (
 )
 
 func TestPassword(t *testing.T) {
+	t.Parallel()
 	const password, wrong = "correct-horse", "battery-staple"
 	server := redistest.Start(t, "--requirepass", password)
 	for _, test := range []struct {
@@ -106,6 +107,7 @@ func exercise(t *testing.T, server *redistest.Server, store *redisstore.Store) e
 }
 
 func TestSmallestACL(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	eachMode(t, func(t *testing.T, options redisstore.Options) {
 		user := func(rules string) *redisstore.Store {
@@ -131,6 +133,7 @@ func TestSmallestACL(t *testing.T) {
 
 // What stays behind if the process ends between the two commands of a save is gone in 10 seconds.
 func TestStagedValueExpires(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	server.Do(t, "ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-evalsha")
 	store := openPool(t, newPool(server.Addr(), redis.DialUsername("app"), redis.DialPassword("pw")), redisstore.Options{})
@@ -146,6 +149,7 @@ func TestStagedValueExpires(t *testing.T) {
 
 // Without MULTI, a SET would replace whatever is stored.
 func TestNoScriptsWithoutMultiChangesNothing(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	server.Do(t, "ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-multi")
 	pool := newPool(server.Addr(), redis.DialUsername("app"), redis.DialPassword("pw"))

@@ -84,6 +84,7 @@ func TestOpenRefusesTLSForAPlainURL(t *testing.T) {
 }
 
 func TestOpenTakesOptions(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	eachMode(t, func(t *testing.T, options redisstore.Options) {
 		options.Prefix = rand.Text() + ":"
@@ -106,6 +107,7 @@ func TestOpenTakesOptions(t *testing.T) {
 }
 
 func TestOpenConnects(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	server.Do(t, "ACL", "SETUSER", "app", "on", ">p@ss/word", "~*", "+@all")
 	server.Do(t, "CONFIG", "SET", "requirepass", "p@ss/word")

@@ -38,6 +38,7 @@ func (r *rotation) rotate(t *testing.T, password string) {
 }
 
 func TestCredentialsThatChangeFailNoCall(t *testing.T) {
+	t.Parallel()
 	eachMode(t, func(t *testing.T, options redisstore.Options) {
 		r := &rotation{server: redistest.Start(t)}
 		sentinel := newFakeSentinel(t, r.server.Addr(), nil)
@@ -63,6 +64,7 @@ func TestCredentialsThatChangeFailNoCall(t *testing.T) {
 }
 
 func TestCredentialsThatFail(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	for _, cause := range []error{io.EOF, context.DeadlineExceeded, redis.Error("NOAUTH"), &net.DNSError{IsTimeout: true}} {
 		store, err := redisstore.Open(server.URL(), redisstore.Options{
@@ -84,6 +86,7 @@ func TestCredentialsThatFail(t *testing.T) {
 
 // Redis may take back what a connection was signed in with while it is open.
 func TestConnectionThatIsSignedOut(t *testing.T) {
+	t.Parallel()
 	eachMode(t, func(t *testing.T, options redisstore.Options) {
 		server := redistest.Start(t, "--requirepass", "word")
 		var mu sync.Mutex
@@ -126,6 +129,7 @@ func TestConnectionThatIsSignedOut(t *testing.T) {
 }
 
 func TestPasswordThatIsMissingIsTriedTwice(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t, "--requirepass", "word")
 	dials := 0
 	pool := newPool(server.Addr())

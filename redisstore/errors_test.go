@@ -46,6 +46,7 @@ func TestConnectionsMustTakeTimeouts(t *testing.T) {
 
 // Every error of a server is passed on with what to do about it, is not repeated, and costs no connection.
 func TestServerErrors(t *testing.T) {
+	t.Parallel()
 	texts := map[string]string{
 		"MASTERDOWN Link with MASTER is down":                                              "address of the primary",
 		"LOADING Redis is loading the dataset in memory":                                   "try again",

@@ -28,7 +28,8 @@ type Options struct {
 
 	// Credentials, unless nil, is asked for each new connection to Redis, in place of the user and the password in the
 	// URL or the [SentinelConfig], so that they can change while the Store is in use. An empty username means the user
-	// default. An error fails the call that needs the connection, and is wrapped in the error of that call.
+	// default. An error fails the call that needs the connection, and is wrapped in the error of that call, so it should
+	// hold no secret.
 	//
 	// It is called from many goroutines at once and should obey ctx. Open connections stay as they are; where Redis
 	// refuses one with NOAUTH or WRONGPASS, the command is repeated once on a new one.
@@ -55,10 +56,14 @@ func (o *Options) complete() error {
 	return nil
 }
 
-// mustDialNothing panics if there are settings for connections, which somebody else makes.
-func (o Options) mustDialNothing() {
+// mustComplete is complete for a Store whose connections somebody else makes. It panics if something is wrong.
+func (o *Options) mustComplete() {
+	err := o.complete()
 	if o.TLS != nil || o.Credentials != nil {
-		panic(errDialer.Error())
+		err = errDialer
+	}
+	if err != nil {
+		panic(err.Error())
 	}
 }
 

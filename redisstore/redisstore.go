@@ -20,7 +20,8 @@
 //
 //	~session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard
 //
-// and +select in both for a database other than 0.
+// and +select in both for a database other than 0. [SentinelConfig] and package redisstore/goredis say what they need
+// besides.
 package redisstore
 
 import (
@@ -36,7 +37,8 @@ import (
 
 var _ driver.Store = (*Store)(nil)
 
-// Store is a [driver.Store] on one Redis server. It is safe for concurrent use. Make one with [Open] or [New].
+// Store is a [driver.Store] on Redis. It is safe for concurrent use. Make one with [Open], [OpenSentinel], [New] or
+// [NewWithClient].
 //
 // Every method obeys the deadline of its context, or takes at most 3 seconds where the context has none; only writing a
 // large value to a server that hangs may take up to the pool's write timeout longer. Cancellation counts when the method
@@ -46,7 +48,8 @@ var _ driver.Store = (*Store)(nil)
 // command repeated once on a new one.
 //
 // Errors say what failed and what to do, and hold neither a password nor a session's values. Other than
-// [driver.ErrNotFound] and [driver.ErrConflict], they wrap a [Refusal] of the server, or what redigo said.
+// [driver.ErrNotFound] and [driver.ErrConflict], they wrap a [Refusal] of the server, or what redigo, [Options.Credentials]
+// or the [Client] returned.
 type Store struct {
 	client  Client
 	watcher *pool // for NoScripts, else nil
@@ -67,10 +70,7 @@ func New(pool *redis.Pool, options Options) *Store {
 	if pool == nil || pool.Dial == nil && pool.DialContext == nil {
 		panic("redisstore: New needs a pool with Dial or DialContext")
 	}
-	options.mustDialNothing()
-	if err := options.complete(); err != nil {
-		panic(err.Error())
-	}
+	options.mustComplete()
 	return onPool(pool, options)
 }
 
@@ -93,12 +93,9 @@ func NewWithClient(client Client, options Options) *Store {
 		panic("redisstore: NewWithClient needs a Client")
 	}
 	if options.NoScripts {
-		panic("redisstore: Options.NoScripts needs a Store made by Open or New")
+		panic("redisstore: Options.NoScripts needs a Store made by Open, OpenSentinel or New")
 	}
-	options.mustDialNothing()
-	if err := options.complete(); err != nil {
-		panic(err.Error())
-	}
+	options.mustComplete()
 	return &Store{client: client, prefix: options.Prefix}
 }
 

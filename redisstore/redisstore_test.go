@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -20,120 +19,7 @@ import (
 	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/redisstore"
-	"github.com/sessionkv/session/storetest"
 )
-
-// modes are the two ways to save.
-var modes = []struct {
-	name    string
-	options redisstore.Options
-}{
-	{"script", redisstore.Options{}},
-	{"no scripts", redisstore.Options{NoScripts: true}},
-}
-
-// eachMode runs a test in both modes.
-func eachMode(t *testing.T, test func(t *testing.T, options redisstore.Options)) {
-	for _, mode := range modes {
-		t.Run(mode.name, func(t *testing.T) { test(t, mode.options) })
-	}
-}
-
-// newPool returns a pool of connections to addr, as a caller of New would set it up.
-func newPool(addr string, options ...redis.DialOption) *redis.Pool {
-	options = append([]redis.DialOption{
-		redis.DialConnectTimeout(time.Second), redis.DialReadTimeout(time.Second), redis.DialWriteTimeout(time.Second),
-	}, options...)
-	return &redis.Pool{MaxIdle: 64, DialContext: func(ctx context.Context) (redis.Conn, error) {
-		return redis.DialContext(ctx, "tcp", addr, options...)
-	}}
-}
-
-// open returns a Store on addr that is closed with the test.
-func open(t testing.TB, addr string, options redisstore.Options) *redisstore.Store {
-	return openPool(t, newPool(addr), options)
-}
-
-func openPool(t testing.TB, pool *redis.Pool, options redisstore.Options) *redisstore.Store {
-	store := redisstore.New(pool, options)
-	t.Cleanup(func() { store.Close() })
-	return store
-}
-
-// value returns a value of a new revision.
-func value(body string) []byte {
-	return fmt.Appendf(nil, `{"_rev":"%s","body":"%s"}`, rand.Text(), body)
-}
-
-// mustSave stores a value, and returns it.
-func mustSave(t testing.TB, store *redisstore.Store, id string, was, v []byte) []byte {
-	t.Helper()
-	if current, err := store.Save(t.Context(), id, was, v, time.Minute); err != nil {
-		t.Fatalf("Save = %.100q, %v; want success", current, err)
-	}
-	return v
-}
-
-// wantStored checks what is stored.
-func wantStored(t testing.TB, store *redisstore.Store, id string, v []byte) {
-	t.Helper()
-	if got, err := store.Load(t.Context(), id, time.Minute); err != nil || !bytes.Equal(got, v) {
-		t.Fatalf("Load = %.100q, %v; want %.100q", got, err, v)
-	}
-}
-
-// A timed store lets storetest make time pass.
-type timed struct {
-	*redisstore.Store
-	advance func(time.Duration)
-}
-
-func (s timed) Advance(d time.Duration) { s.advance(d) }
-
-func TestStoreOnMiniredis(t *testing.T) {
-	eachMode(t, func(t *testing.T, options redisstore.Options) {
-		storetest.Run(t, func(t *testing.T) driver.Store {
-			server := miniredis.RunT(t)
-			return timed{open(t, server.Addr(), options), server.FastForward}
-		})
-	})
-}
-
-func TestStoreOnRedis(t *testing.T) {
-	server := redistest.Start(t)
-	eachMode(t, func(t *testing.T, options redisstore.Options) {
-		storetest.Run(t, func(t *testing.T) driver.Store {
-			options := options
-			options.Prefix = rand.Text() + ":"
-			return timed{open(t, server.Addr(), options), func(d time.Duration) {
-				age(t, server, options.Prefix, d)
-			}}
-		})
-	})
-}
-
-// age takes d from the time to live of the keys with this prefix.
-func age(t *testing.T, server *redistest.Server, prefix string, d time.Duration) {
-	keys, _ := redis.Strings(server.Do(t, "KEYS", prefix+"*"), nil)
-	for _, key := range keys {
-		left, _ := redis.Int64(server.Do(t, "PTTL", key), nil)
-		server.Do(t, "PEXPIRE", key, left-d.Milliseconds()) // one that is not positive deletes the key
-	}
-}
-
-// The default settings wait for real time to pass, to prove that nothing depends on Advance.
-func TestStoreThroughOpen(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	storetest.Run(t, func(t *testing.T) driver.Store {
-		store, err := redisstore.Open(server.URL(), redisstore.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { store.Close() })
-		return store
-	})
-}
 
 func TestCommandsPerOperation(t *testing.T) {
 	server := redistest.Start(t)
@@ -275,6 +161,7 @@ func TestNoTimeLeft(t *testing.T) {
 }
 
 func TestKeyOfAnotherTypeIsNotFoundAndLeftAlone(t *testing.T) {
+	t.Parallel()
 	real, fake := redistest.Start(t), miniredis.RunT(t)
 	for _, addr := range []string{real.Addr(), fake.Addr()} {
 		eachMode(t, func(t *testing.T, options redisstore.Options) {
@@ -310,6 +197,7 @@ func TestKeyOfAnotherTypeIsNotFoundAndLeftAlone(t *testing.T) {
 
 // STRLEN of an empty string and of nothing are the same.
 func TestEmptyValueIsNotNothing(t *testing.T) {
+	t.Parallel()
 	real, fake := redistest.Start(t), miniredis.RunT(t)
 	for _, addr := range []string{real.Addr(), fake.Addr()} {
 		eachMode(t, func(t *testing.T, options redisstore.Options) {
@@ -353,6 +241,7 @@ func TestLargeValues(t *testing.T) {
 }
 
 func TestScriptFlush(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	store := open(t, server.Addr(), redisstore.Options{})
 	v := mustSave(t, store, "1", nil, value("1"))
@@ -367,6 +256,7 @@ func TestScriptFlush(t *testing.T) {
 }
 
 func TestEndedContextSendsNothing(t *testing.T) {
+	t.Parallel()
 	server := redistest.Start(t)
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -399,17 +289,31 @@ func TestEndedContextSendsNothing(t *testing.T) {
 func TestNewPanics(t *testing.T) {
 	dial := func() (redis.Conn, error) { return nil, io.EOF }
 	credentials := func(context.Context) (username, password string, err error) { return "", "", nil }
+	var client echo
 	for _, test := range []struct {
-		name    string
-		pool    *redis.Pool
-		options redisstore.Options
+		name string
+		open func() *redisstore.Store
 	}{
-		{"no pool", nil, redisstore.Options{}},
-		{"a pool that cannot dial", &redis.Pool{}, redisstore.Options{}},
-		{"an opening brace", &redis.Pool{Dial: dial}, redisstore.Options{Prefix: "{app:"}},
-		{"a closing brace", &redis.Pool{Dial: dial}, redisstore.Options{Prefix: "app}:"}},
-		{"TLS", &redis.Pool{Dial: dial}, redisstore.Options{TLS: &tls.Config{}}},
-		{"Credentials", &redis.Pool{Dial: dial}, redisstore.Options{Credentials: credentials}},
+		{"no pool", func() *redisstore.Store { return redisstore.New(nil, redisstore.Options{}) }},
+		{"a pool that cannot dial", func() *redisstore.Store { return redisstore.New(&redis.Pool{}, redisstore.Options{}) }},
+		{"an opening brace", func() *redisstore.Store {
+			return redisstore.New(&redis.Pool{Dial: dial}, redisstore.Options{Prefix: "{app:"})
+		}},
+		{"a closing brace", func() *redisstore.Store {
+			return redisstore.New(&redis.Pool{Dial: dial}, redisstore.Options{Prefix: "app}:"})
+		}},
+		{"TLS", func() *redisstore.Store {
+			return redisstore.New(&redis.Pool{Dial: dial}, redisstore.Options{TLS: &tls.Config{}})
+		}},
+		{"Credentials", func() *redisstore.Store {
+			return redisstore.New(&redis.Pool{Dial: dial}, redisstore.Options{Credentials: credentials})
+		}},
+		{"no client", func() *redisstore.Store { return redisstore.NewWithClient(nil, redisstore.Options{}) }},
+		{"a client without WATCH", func() *redisstore.Store { return redisstore.NewWithClient(client, redisstore.Options{NoScripts: true}) }},
+		{"a client, a brace", func() *redisstore.Store { return redisstore.NewWithClient(client, redisstore.Options{Prefix: "{"}) }},
+		{"a client, TLS", func() *redisstore.Store {
+			return redisstore.NewWithClient(client, redisstore.Options{TLS: &tls.Config{}})
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			defer func() {
@@ -417,7 +321,27 @@ func TestNewPanics(t *testing.T) {
 					t.Errorf("panic = %q", text)
 				}
 			}()
-			redisstore.New(test.pool, test.options)
+			test.open()
 		})
+	}
+}
+
+// echo is a Client that answers each command with the key.
+type echo struct{}
+
+func (echo) Do(_ context.Context, key string, commands ...redisstore.Command) (replies []any, lost, err error) {
+	for range commands {
+		replies = append(replies, []byte(key))
+	}
+	return replies, nil, nil
+}
+
+func (echo) Close() error { return io.ErrClosedPipe }
+
+func TestNewWithClientUsesTheClient(t *testing.T) {
+	store := redisstore.NewWithClient(echo{}, redisstore.Options{Prefix: "app:"})
+	wantStored(t, store, "1", []byte("app:1"))
+	if err := store.Close(); err != io.ErrClosedPipe {
+		t.Errorf("Close = %v; want what the client returns", err)
 	}
 }

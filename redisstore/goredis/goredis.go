@@ -20,6 +20,9 @@
 // whatever the client's MaxRetries. A command whose connection broke is repeated once, as package redisstore does it.
 // The deadline of the context holds even without ContextTimeoutEnabled, which saves an allocation.
 //
+// TLS and credentials are settings of the client. For a password that changes, set its CredentialsProviderContext, which
+// go-redis calls for each new connection; a NOAUTH on an open connection is not repeated.
+//
 // go-redis prints failed dials to stderr; [redis.SetLogger] takes them elsewhere. It dials up to five times before a call
 // fails, with pauses of 100 ms: set DialerRetries to 1 where errors should come at once during an outage.
 package goredis
@@ -36,7 +39,7 @@ import (
 //
 // client is a [*redis.Client], from redis.NewClient or redis.NewFailoverClient (Sentinel), or a [*redis.ClusterClient].
 // New panics if it is something else, as a [*redis.Ring], which loses sessions when a shard is down, and where
-// [redisstore.NewWithClient] does: Options.NoScripts does not work here.
+// [redisstore.NewWithClient] does: NoScripts, TLS and Credentials do not work here.
 func New(client redis.UniversalClient, options redisstore.Options) *redisstore.Store {
 	switch client := client.(type) {
 	case *redis.ClusterClient:
