@@ -16,8 +16,8 @@ const (
 	attacker = "attacker.example"
 )
 
-// attacks are what pages of another site do to send a request to TO. Each leaves its page, or calls done when the response is
-// there.
+// attacks are what pages of another site do to send a request to TO. Each leaves its page, or calls done when the
+// response is there.
 var attacks = map[string]string{
 	"link":       `<a href="TO">link</a><script>document.links[0].click()</script>`,
 	"post":       `<form method="post" action="TO"></form><script>document.forms[0].submit()</script>`,
@@ -31,7 +31,8 @@ const attackPage = `<!doctype html><title>attack</title><link rel="icon" href="d
 <script>function done() { document.title = 'done' }</script>
 `
 
-// newAttacker is a server whose pages attack s. Their paths are those of s that they send a request to, with the way at the end.
+// newAttacker is a server whose pages attack s. Their paths are those of s that they send a request to, with the way at
+// the end.
 func newAttacker(t *testing.T, s *site) *httptest.Server {
 	return serveBeside(t, s, func(w http.ResponseWriter, r *http.Request) {
 		way := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
@@ -48,7 +49,8 @@ func serveBeside(t *testing.T, s *site, handler http.HandlerFunc) *httptest.Serv
 	return server
 }
 
-// attack opens a page of another site, and returns what the Set of the request that it makes the browser send has returned.
+// attack opens a page of another site, and returns what the Set of the request that it makes the browser send has
+// returned.
 func (b *tab) attack(s *site, from *httptest.Server, path string) error {
 	b.Helper()
 	before := len(s.callbacks(path))
@@ -76,9 +78,9 @@ func (b *tab) signIn(url string) {
 	b.shows("the secret of ann")
 }
 
-// A page of another site makes the browser of somebody who is signed in send a request whose handler sets who is signed in.
-// Where the browser keeps the cookie back, the Set is refused and the sign-in stays. Where it does not, the request is one of
-// the session.
+// A page of another site makes the browser of somebody who is signed in send a request whose handler sets who is signed
+// in. Where the browser keeps the cookie back, the Set is refused and the sign-in stays. Where it does not, the request
+// is one of the session.
 func TestOtherSiteReplacesNoSignIn(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -120,8 +122,8 @@ func TestOtherSiteReplacesNoSignIn(t *testing.T) {
 	}
 }
 
-// For a visitor without a session, a link from another site begins one. With AllowCrossSite every way does, but the browser
-// takes the cookie of a link and of a form alone: what a page embeds may set none of SameSite=Lax or Strict.
+// For a visitor without a session, a link from another site begins one. With AllowCrossSite every way does, but the
+// browser takes the cookie of a link and of a form alone: what a page embeds may set none of SameSite=Lax or Strict.
 func TestSessionsBegunByAnotherSite(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
@@ -160,8 +162,9 @@ func TestSessionsBegunByAnotherSite(t *testing.T) {
 	}
 }
 
-// A page of one's own in a frame of another site posts to its own site. By its headers that is a request of the same site, and
-// the browser keeps the cookie back all the same. It takes none of the response either, so that the sign-in stays.
+// A page of one's own in a frame of another site posts to its own site. By its headers that is a request of the same
+// site, and the browser keeps the cookie back all the same. It takes none of the response either, so that the sign-in
+// stays.
 func TestFrameInAnotherSiteReplacesNoSignIn(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, session.Config{})
@@ -193,8 +196,8 @@ var twins = map[string]struct {
 	"of a Domain, the twin host-only":         {session.Cookie{Domain: "shop.example"}, "www.shop.example", "www.shop.example", ""},
 }
 
-// A browser has the cookies of two living sessions, the user's own and one that a sibling host has planted. Neither is used.
-// Whoever signs in is in and stays in, whoever signs out is out, and both sessions and the second cookie are gone.
+// A browser has the cookies of two living sessions, the user's own and one that a sibling host has planted. Neither is
+// used. Whoever signs in is in and stays in, whoever signs out is out, and both sessions and the second cookie are gone.
 func TestTwoCookiesOfLivingSessions(t *testing.T) {
 	t.Parallel()
 	for name, test := range twins {
