@@ -91,6 +91,7 @@ func startChromium(ctx context.Context, dir string) (browser context.Context, st
 		chromedp.Flag("disable-quic", true),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("ignore-certificate-errors-spki-list", certificatePin()),
+		chromedp.Flag("host-resolver-rules", "MAP *.example 127.0.0.1"), // sites of several names
 	)
 	allocator, stopAllocator := chromedp.NewExecAllocator(ctx, options...)
 	browser, stopBrowser := chromedp.NewContext(allocator)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"sync"
 	"testing"
 
@@ -32,14 +33,15 @@ type site struct {
 	arrived chan bool // a slow request has loaded its session
 	release chan bool // lets one go on
 
-	mu    sync.Mutex
-	asked map[string][]bool // whether each request for a path brought the session's cookie
+	mu     sync.Mutex
+	asked  map[string][]bool  // whether each request for a path brought the session's cookie
+	called map[string][]error // what the Set of each callback returned, by path
 }
 
 // newSite serves over HTTPS unless config says that the cookie is for HTTP.
 func newSite(t *testing.T, config session.Config) *site {
 	t.Helper()
-	s := &site{redis: miniredis.RunT(t), log: new(testkit.Logs), arrived: make(chan bool), release: make(chan bool), asked: map[string][]bool{}}
+	s := &site{redis: miniredis.RunT(t), log: new(testkit.Logs), arrived: make(chan bool), release: make(chan bool), asked: map[string][]bool{}, called: map[string][]error{}}
 	store, err := redisstore.Open(s.redis.Addr(), redisstore.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -79,6 +81,16 @@ func (s *site) requests(path string) []bool {
 	defer s.mu.Unlock()
 	return s.asked[path]
 }
+
+// callbacks returns what the Set of each request for a path so far has returned.
+func (s *site) callbacks(path string) []error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.called[path]
+}
+
+// at is the address of the site, or of another server, under another name.
+func at(host, url string) string { return strings.Replace(url, "127.0.0.1", host, 1) }
 
 func (s *site) routes() http.Handler {
 	mux := http.NewServeMux()
@@ -121,6 +133,15 @@ func (s *site) routes() http.Handler {
 		return err
 	})
 	route("GET /slow/{how}", s.slow)
+	route("/callback/{way}", s.callback)
+	route("/allowed/{way}", func(w http.ResponseWriter, r *http.Request, loaded *session.Session) error {
+		loaded.AllowCrossSite()
+		return s.callback(w, r, loaded)
+	})
+	mux.HandleFunc("/embedded/{way}", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		_, _ = fmt.Fprintf(w, `<form method="post" action="/callback/%s"></form><script>document.forms[0].submit()</script>`, r.PathValue("way"))
+	})
 	mux.HandleFunc("/echo/", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		_, _ = io.WriteString(w, `<link rel="icon" href="data:,">echo`)
@@ -143,6 +164,20 @@ func home(w http.ResponseWriter, _ *http.Request, s *session.Session) error {
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	_, err := fmt.Fprintf(w, homePage, html.EscapeString(says))
+	return err
+}
+
+// callback does what one that is called by another site does wrong: it signs in whoever the other site says.
+func (s *site) callback(w http.ResponseWriter, r *http.Request, loaded *session.Session) error {
+	err := user.Set(loaded, "mallory")
+	s.mu.Lock()
+	s.called[r.URL.Path] = append(s.called[r.URL.Path], err)
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	_, err = io.WriteString(w, `called back<script>parent.postMessage("done", "*")</script>`)
 	return err
 }
 
