@@ -40,6 +40,7 @@ func together(t *testing.T, n int, managers []*session.Manager, cookies []*http.
 // twoNodes returns two managers, each with a store of its own, on one Redis.
 func twoNodes(t *testing.T, b testkit.Backend, address string, config session.Config) []*session.Manager {
 	t.Helper()
+	config.StoreTimeout = 9 * time.Second // that a busy machine is slow is no failure
 	var managers []*session.Manager
 	for _, store := range []driver.Store{b.Store, testkit.NewBackend(t, address).Store} {
 		config.Store = store
@@ -99,7 +100,7 @@ func TestFourHundredUpdatesOfALargeSessionAllSucceed(t *testing.T) {
 		if testkit.RaceEnabled {
 			n = 100 // the race detector makes the scan of 64 kB ten times slower
 		}
-		managers := twoNodes(t, b, b.Address, session.Config{StoreTimeout: 10 * time.Second})
+		managers := twoNodes(t, b, b.Address, session.Config{})
 		cookies, _ := testkit.Begin(t, managers[0], map[string]any{"ballast": strings.Repeat("x", 64<<10)})
 		together(t, n, managers, cookies, func(_ int, s *session.Session) error {
 			return visits.Update(s, func(n int) int { return n + 1 })

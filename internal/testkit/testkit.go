@@ -3,6 +3,7 @@
 package testkit
 
 import (
+	"log/slog"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -12,9 +13,12 @@ import (
 	"github.com/sessionkv/session"
 )
 
-// NewManager is session.New where a failure ends the test.
+// NewManager is session.New where a failure ends the test. It logs nothing, unless config has a Logger.
 func NewManager(t testing.TB, config session.Config) *session.Manager {
 	t.Helper()
+	if config.Logger == nil {
+		config.Logger = slog.New(slog.DiscardHandler)
+	}
 	manager, err := session.New(config)
 	if err != nil {
 		t.Fatal(err)
