@@ -261,7 +261,7 @@ func TestEndedSessionSaysSo(t *testing.T) {
 		b.Do("DEL", "session:"+id)
 		_ = s.Set("n", 1)
 		for name, err := range map[string]error{
-			"Save":   s.Save(r.Context()),
+			"Save":   s.Sync(r.Context()),
 			"Set":    s.Set("n", 2),
 			"Update": visits.Update(s, func(n int) int { return n + 1 }),
 			"Renew":  s.Renew(),
@@ -298,7 +298,7 @@ func TestGoroutinesOfOneHandlerShareTheSession(t *testing.T) {
 				s.Keys()
 				_ = s.JSON()
 				if i%5 == 0 {
-					if err := s.Save(r.Context()); err != nil {
+					if err := s.Sync(r.Context()); err != nil {
 						t.Error(err)
 					}
 				}

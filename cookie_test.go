@@ -91,7 +91,7 @@ func TestOneSetCookieForAnyOrderOfChanges(t *testing.T) {
 		},
 		"renew":   func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Renew() },
 		"destroy": func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() },
-		"save":    func(_ http.ResponseWriter, r *http.Request, s *session.Session) { _ = s.Save(r.Context()) },
+		"save":    func(_ http.ResponseWriter, r *http.Request, s *session.Session) { _ = s.Sync(r.Context()) },
 		"own cookies": func(w http.ResponseWriter, _ *http.Request, _ *session.Session) {
 			http.SetCookie(w, &http.Cookie{Name: "__Host-session", Value: "mine"})
 			http.SetCookie(w, &http.Cookie{Name: "theme", Value: "dark"})

@@ -17,9 +17,9 @@ var (
 	// ErrTooLarge says that a session would be larger than Config.MaxBytes. What is stored stays as it was.
 	ErrTooLarge = value.ErrTooLarge
 
-	// ErrHeaderSent says that a change needs a cookie, and the response's headers have already left: make the change
+	// ErrHeadersSent says that a change needs a cookie, and the response's headers have already left: make the change
 	// before the first byte of the response.
-	ErrHeaderSent = errors.New("session: the headers have left, and the change needs a cookie")
+	ErrHeadersSent = errors.New("session: the headers have left, and the change needs a cookie")
 
 	// ErrCrossSite says that the request was made by another site, and that the browser has therefore kept the
 	// session's cookie back: a session that began here would replace the user's own, or be one that the other site has

@@ -184,7 +184,7 @@ func ExampleKey_Pop() {
 }
 
 // A handler that streams saves by itself: the headers left with the first byte.
-func ExampleSession_Save() {
+func ExampleSession_Sync() {
 	sessions := newSessions()
 	const progress = session.Key[int]("progress")
 
@@ -198,7 +198,7 @@ func ExampleSession_Save() {
 			if err := progress.Set(s, n+1); err != nil {
 				return
 			}
-			if err := s.Save(r.Context()); err != nil {
+			if err := s.Sync(r.Context()); err != nil {
 				return // for instance session.ErrEnded: signed out in another tab
 			}
 			fmt.Fprintf(w, "step %d, ", n+1)

@@ -229,10 +229,10 @@ func TestLoadAndSaveObeyTheDeadlineOfAnExplicitSave(t *testing.T) {
 		ctx, cancel := context.WithTimeout(r.Context(), 100*time.Millisecond)
 		defer cancel()
 		start := time.Now()
-		if err := s.Save(ctx); err == nil || time.Since(start) > 5*time.Second {
+		if err := s.Sync(ctx); err == nil || time.Since(start) > 5*time.Second {
 			t.Errorf("Save: %v after %v", err, time.Since(start))
 		}
-		if err := s.Save(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		if err := s.Sync(ctx); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Save with an ended context: %v", err)
 		}
 		server.Cont()
@@ -258,7 +258,7 @@ func TestBytesOfAFailedSaveAreLeftAlone(t *testing.T) {
 	for range 50 {
 		testkit.Request(t, manager, failing, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 			count(s)
-			if err := s.Save(r.Context()); err != nil { // what the next save replaces is then in memory of the Manager
+			if err := s.Sync(r.Context()); err != nil { // what the next save replaces is then in memory of the Manager
 				t.Error(err)
 			}
 			count(s)
@@ -306,7 +306,7 @@ func TestSaveAfterALostReplyCountsAnUpdateOnce(t *testing.T) {
 				} else {
 					store.BeforeSave = fail
 				}
-				if err := s.Save(r.Context()); !errors.Is(err, lost) {
+				if err := s.Sync(r.Context()); !errors.Is(err, lost) {
 					t.Errorf("Save: %v", err)
 				}
 				store.AfterSave, store.BeforeSave = nil, nil
@@ -314,7 +314,7 @@ func TestSaveAfterALostReplyCountsAnUpdateOnce(t *testing.T) {
 					testkit.Request(t, healthy, cookies, func(_ http.ResponseWriter, _ *http.Request, other *session.Session) { test.meddle(other) })
 				}
 				_ = s.Set("more", true)
-				if err := s.Save(r.Context()); (err != nil) != test.fails {
+				if err := s.Sync(r.Context()); (err != nil) != test.fails {
 					t.Errorf("the next Save: %v", err)
 				}
 			})

@@ -95,9 +95,9 @@ func TestForeignCodeMayComeBackToTheSession(t *testing.T) {
 		"every call of the store": func(t *testing.T, manager *session.Manager, _ *testkit.FaultyStore, _ *testkit.Memory) {
 			cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
 			testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
-				_ = s.Save(r.Context())
+				_ = s.Sync(r.Context())
 				_ = s.Set("n", 2)
-				_ = s.Save(r.Context())
+				_ = s.Sync(r.Context())
 				_ = s.Renew()
 			})
 			testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
@@ -150,7 +150,7 @@ func TestUpdateWhoseFunctionUsesTheSessionPanics(t *testing.T) {
 		"Set":     func(s *session.Session) { _ = visits.Set(s, 1) },
 		"Update":  func(s *session.Session) { _ = visits.Update(s, func(n int) int { return n }) },
 		"ID":      func(s *session.Session) { s.ID() },
-		"Save":    func(s *session.Session) { _ = s.Save(context.Background()) },
+		"Save":    func(s *session.Session) { _ = s.Sync(context.Background()) },
 		"Destroy": func(s *session.Session) { s.Destroy() },
 		"Renew":   func(s *session.Session) { _ = s.Renew() },
 		"encoding": func(s *session.Session) {
@@ -269,7 +269,7 @@ func TestNothingThatNeedsACookieIsDoneForAClientThatHasGone(t *testing.T) {
 				s := testkit.Load(t, r)
 				hangUp()
 				c.handler(w, r, s)
-				if err := s.Save(context.WithoutCancel(r.Context())); (err != nil) != c.fails || err != nil && !errors.Is(err, context.Canceled) {
+				if err := s.Sync(context.WithoutCancel(r.Context())); (err != nil) != c.fails || err != nil && !errors.Is(err, context.Canceled) {
 					t.Errorf("Save: %v", err)
 				}
 				c.handler(w, r, s)

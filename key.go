@@ -76,10 +76,10 @@ func (k Key[T]) Pop(s *Session) (T, bool) {
 
 // Take removes the value of the key from the store and returns it: for what may be used once, as the state of an OAuth
 // sign-in or a nonce. Of simultaneous callers, on all nodes, at most one gets it. It saves the session now, with all
-// changes of the request, and takes as long as [Session.Save] does.
+// changes of the request, and takes as long as [Session.Sync] does.
 //
 // It returns ErrNoKey, wrapped, if there is no value or another caller has it; an error if what is stored is not a T,
-// which then stays; and the errors of Save. After an error that leaves it unknown whether the value was removed, nobody
+// which then stays; and the errors of Sync. After an error that leaves it unknown whether the value was removed, nobody
 // gets it.
 func (k Key[T]) Take(ctx context.Context, s *Session) (T, error) {
 	var value, none T

@@ -18,11 +18,11 @@ func TestSaveInTheMiddleOfAHandler(t *testing.T) {
 	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
 		manager := testkit.NewManager(t, session.Config{Store: b.Store, IdleTimeout: time.Minute})
 		response := testkit.Request(t, manager, nil, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
-			if err := s.Save(r.Context()); err != nil || s.ID() != "" {
+			if err := s.Sync(r.Context()); err != nil || s.ID() != "" {
 				t.Errorf("Save of nothing: %v, ID %q", err, s.ID())
 			}
 			_ = visits.Set(s, 1)
-			if err := s.Save(r.Context()); err != nil || b.Get(t, s.ID()) == "" {
+			if err := s.Sync(r.Context()); err != nil || b.Get(t, s.ID()) == "" {
 				t.Errorf("Save of a new session: %v, ID %q", err, s.ID())
 			}
 			w.WriteHeader(200)
@@ -31,14 +31,14 @@ func TestSaveInTheMiddleOfAHandler(t *testing.T) {
 			if n, _ := visits.Get(s); n != 2 {
 				t.Errorf("before Save Get shows %d", n)
 			}
-			if err := s.Save(r.Context()); err != nil {
+			if err := s.Sync(r.Context()); err != nil {
 				t.Errorf("Save of a change: %v", err)
 			}
 			if n, _ := visits.Get(s); n != 8 {
 				t.Errorf("after Save Get shows %d", n)
 			}
 			b.Do("SET", "session:"+s.ID(), `{"visits":9}`, "PX", 5000)
-			if err := s.Save(r.Context()); err != nil {
+			if err := s.Sync(r.Context()); err != nil {
 				t.Errorf("Save of no change: %v", err)
 			}
 			if n, _ := visits.Get(s); n != 9 {
@@ -48,7 +48,7 @@ func TestSaveInTheMiddleOfAHandler(t *testing.T) {
 				t.Errorf("the Save without changes left %d ms to live", ttl)
 			}
 			b.Do("DEL", "session:"+s.ID())
-			if err := s.Save(r.Context()); !errors.Is(err, session.ErrEnded) {
+			if err := s.Sync(r.Context()); !errors.Is(err, session.ErrEnded) {
 				t.Errorf("Save of a deleted session: %v", err)
 			}
 		})
@@ -63,7 +63,7 @@ func TestSessionThatEndsBeforeTheHeadersGetsNoCookie(t *testing.T) {
 	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	response := testkit.Request(t, manager, nil, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		_ = visits.Set(s, 1)
-		_ = s.Save(r.Context())
+		_ = s.Sync(r.Context())
 		b.Do("DEL", "session:"+s.ID())
 		_ = visits.Set(s, 2)
 	})
@@ -77,10 +77,10 @@ func TestChangesAfterTheHeadersLeft(t *testing.T) {
 	manager := testkit.NewManager(t, session.Config{Store: b.Store})
 	response := testkit.Request(t, manager, nil, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		w.WriteHeader(200)
-		if err := s.Set("n", 1); !errors.Is(err, session.ErrHeaderSent) {
+		if err := s.Set("n", 1); !errors.Is(err, session.ErrHeadersSent) {
 			t.Errorf("Set that would begin a session: %v", err)
 		}
-		if err := visits.Update(s, func(n int) int { return n + 1 }); !errors.Is(err, session.ErrHeaderSent) {
+		if err := visits.Update(s, func(n int) int { return n + 1 }); !errors.Is(err, session.ErrHeadersSent) {
 			t.Errorf("Update that would begin a session: %v", err)
 		}
 	})
@@ -100,7 +100,7 @@ func TestChangesAfterTheHeadersLeft(t *testing.T) {
 	testkit.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		_, _ = io.WriteString(w, "x")
 		s.Destroy()
-		if err := s.Set("n", 1); !errors.Is(err, session.ErrHeaderSent) {
+		if err := s.Set("n", 1); !errors.Is(err, session.ErrHeadersSent) {
 			t.Errorf("Set after a late Destroy: %v", err)
 		}
 	})
@@ -116,10 +116,10 @@ func TestNothingIsSetAfterARenewThatCameTooLate(t *testing.T) {
 	cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
 	testkit.Request(t, manager, cookies, func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 		w.WriteHeader(200)
-		if err := s.Renew(); !errors.Is(err, session.ErrHeaderSent) {
+		if err := s.Renew(); !errors.Is(err, session.ErrHeadersSent) {
 			t.Errorf("Renew: %v", err)
 		}
-		if err := user.Set(s, "alice"); !errors.Is(err, session.ErrHeaderSent) {
+		if err := user.Set(s, "alice"); !errors.Is(err, session.ErrHeadersSent) {
 			t.Errorf("Set: %v", err)
 		}
 	})
@@ -157,7 +157,7 @@ func TestAfterTheHandlerTheSessionCanOnlyBeRead(t *testing.T) {
 		"Set":    s.Set("user", "bob"),
 		"Update": user.Update(s, func(string) string { return "bob" }),
 		"Renew":  s.Renew(),
-		"Save":   s.Save(context.Background()),
+		"Save":   s.Sync(context.Background()),
 	} {
 		if err == nil || !strings.Contains(err.Error(), "handler has returned") {
 			t.Errorf("%s: %v", name, err)

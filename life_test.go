@@ -214,7 +214,7 @@ func TestRenewGivesANewTokenAndKeepsTheValues(t *testing.T) {
 			_ = user.Set(s, "alice")
 			w.WriteHeader(200)
 			fresh = s.ID()
-			if err := s.Renew(); !errors.Is(err, session.ErrHeaderSent) {
+			if err := s.Renew(); !errors.Is(err, session.ErrHeadersSent) {
 				t.Errorf("Renew after the headers: %v", err)
 			}
 		})

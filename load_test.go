@@ -274,7 +274,7 @@ func TestKeyOfAnotherTypeIsNoSession(t *testing.T) {
 			b.Do("DEL", "session:"+id)
 			b.Do("RPUSH", "session:"+id, "x")
 			_ = s.Set("n", 2)
-			if err := s.Save(t.Context()); !errors.Is(err, session.ErrEnded) {
+			if err := s.Sync(t.Context()); !errors.Is(err, session.ErrEnded) {
 				t.Errorf("Save over a list: %v", err)
 			}
 		})

@@ -196,7 +196,7 @@ func TestHijackSavesAndLeavesTheCookieToTheHijacker(t *testing.T) {
 				_, _ = buf.WriteString("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\nSet-Cookie: " + w.Header().Get("Set-Cookie") + "\r\n\r\n")
 				_ = buf.Flush()
 				_ = s.Set("later", 1)
-				if err := s.Save(r.Context()); err != nil {
+				if err := s.Sync(r.Context()); err != nil {
 					t.Errorf("Save on the hijacked connection: %v", err)
 				}
 			})))

@@ -80,7 +80,7 @@ func TestIdleDeadline(t *testing.T) {
 			t.Errorf("before it is saved: %v", s.IdleDeadline())
 		}
 		_ = s.Set("n", 1)
-		_ = s.Save(r.Context())
+		_ = s.Sync(r.Context())
 		want(s, 10*time.Minute)
 	}).Cookies()
 	memory.Advance(4 * time.Minute)
@@ -97,7 +97,7 @@ func TestIdleDeadline(t *testing.T) {
 		s, _ := session.Peek(r.Context())
 		want(s, time.Minute)
 		_ = s.Set("n", 2)
-		_ = s.Save(r.Context())
+		_ = s.Sync(r.Context())
 		want(s, 10*time.Minute)
 		s.Destroy()
 		if !s.IdleDeadline().IsZero() {

@@ -17,7 +17,7 @@ import (
 
 // A Session is what one request sees of its session: the values that the store had when the request loaded it, and the
 // request's own changes. [Load] returns it. Changes are saved before the response leaves, so a handler need not call
-// Save; they are saved whatever the response says, also an error page. Only a panic drops them.
+// Sync; they are saved whatever the response says, also an error page. Only a panic drops them.
 //
 // The values belong to string keys. They are kept as JSON, so that a number of any size stays exact, and a value that
 // nobody touches is written back byte for byte. Keys that begin with an underscore are reserved: the Session does not
@@ -100,7 +100,7 @@ func (s *Session) reference() token.Reference {
 
 // Set stores value under key, encoded as JSON at once: later changes of value do not reach the session. Nothing is
 // changed if it returns an error: value cannot be encoded or would lose everything, key is reserved or not UTF-8,
-// ErrTooLarge, ErrHeaderSent or ErrCrossSite if this would begin a session, ErrEnded if the session has ended, or that
+// ErrTooLarge, ErrHeadersSent or ErrCrossSite if this would begin a session, ErrEnded if the session has ended, or that
 // the handler has returned.
 func (s *Session) Set(key string, value any) error {
 	raw, err := encode(value)
@@ -198,8 +198,8 @@ func (s *Session) JSON() []byte {
 // it at every change of privilege, above all when somebody signs in: OWASP ASVS 5.0, 7.2.4. It does nothing if there is
 // no session.
 //
-// It returns ErrHeaderSent, ErrCrossSite, ErrEnded if the session has ended, or that the handler has returned. After
-// ErrHeaderSent the request can set nothing any more: what belongs to the new privilege must not go to the old token.
+// It returns ErrHeadersSent, ErrCrossSite, ErrEnded if the session has ended, or that the handler has returned. After
+// ErrHeadersSent the request can set nothing any more: what belongs to the new privilege must not go to the old token.
 //
 // If the client has hung up by the time of the save, the save fails and the session stays as it was: nobody would get the
 // new token.
@@ -213,7 +213,7 @@ func (s *Session) Renew() error {
 		return s.beginnable()
 	}
 	if s.barred == nil && s.sent {
-		s.barred = ErrHeaderSent
+		s.barred = ErrHeadersSent
 	}
 	if s.barred != nil {
 		return s.barred
@@ -235,7 +235,7 @@ func (s *Session) Destroy() {
 }
 
 // Discard drops what this request has changed and not yet saved, Renew and Destroy too: for code that recovers from a
-// panic in a handler, or that answers with an error after half of the changes. What [Session.Save] has saved stays.
+// panic in a handler, or that answers with an error after half of the changes. What [Session.Sync] has saved stays.
 func (s *Session) Discard() {
 	s.lock()
 	defer s.unlock()
@@ -253,7 +253,7 @@ func (s *Session) AllowCrossSite() {
 	s.crossSite = true
 }
 
-// Save saves the session now, where the end of the handler is too late: in a stream, or on a WebSocket. It takes up to
+// Sync saves the session now, where the end of the handler is too late: in a stream, or on a WebSocket. It takes up to
 // StoreTimeout, or until the deadline of ctx. Afterwards the Session shows what is stored. An unchanged session is loaded
 // anew, which gives it IdleTimeout more to live. A stream saves now and then: until then each Update is kept, to be done
 // again on a conflict, and of several Sets of a key the last.
@@ -261,8 +261,8 @@ func (s *Session) AllowCrossSite() {
 // It returns ErrEnded if the session was destroyed, renewed or expired meanwhile; the changes are dropped. So they are
 // after an error that says that a session was neither begun nor renewed, for its client is gone. After any other error
 // the changes are kept for the next save, unless that finds that it cannot tell whether they were stored: then it drops
-// them and says so. If ctx has ended, Save does nothing and returns its error.
-func (s *Session) Save(ctx context.Context) error {
+// them and says so. If ctx has ended, Sync does nothing and returns its error.
+func (s *Session) Sync(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("session: not saved: %w", err)
 	}
@@ -345,7 +345,7 @@ func (s *Session) settable(key string) error {
 func (s *Session) beginnable() error {
 	switch {
 	case s.sent:
-		return ErrHeaderSent
+		return ErrHeadersSent
 	case !s.crossSite && s.config.Cookie.isWithheld(s.request):
 		return ErrCrossSite
 	}

@@ -191,7 +191,7 @@ func TestDiscard(t *testing.T) {
 		manager := testkit.NewManager(t, session.Config{Store: testkit.NewMemory()})
 		response := testkit.Request(t, manager, nil, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 			_ = s.Set("n", 1)
-			if err := s.Save(r.Context()); err != nil {
+			if err := s.Sync(r.Context()); err != nil {
 				t.Error(err)
 			}
 			s.Destroy()

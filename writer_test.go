@@ -125,7 +125,7 @@ func TestHijackOfAHijackedConnectionIsTheEndOfTheResponse(t *testing.T) {
 			if err := hijackError(w); !errors.Is(err, http.ErrHijacked) {
 				t.Errorf("Hijack: %v", err)
 			}
-			if err := testkit.Load(t, r).Set("n", 1); !errors.Is(err, session.ErrHeaderSent) {
+			if err := testkit.Load(t, r).Set("n", 1); !errors.Is(err, session.ErrHeadersSent) {
 				t.Errorf("Set: %v", err)
 			}
 		})).ServeHTTP(below, r)

@@ -54,7 +54,7 @@ func Do(tb testing.TB, sessions *session.Manager, r *http.Request, fn func(s *se
 			err = fn(s)
 		}
 		if err == nil {
-			err = s.Save(r.Context())
+			err = s.Sync(r.Context())
 		}
 		failure = err
 	}))

@@ -115,7 +115,7 @@ func (c *chaos) serve(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if id == "" {
-		if err := s.Save(r.Context()); err == nil {
+		if err := s.Sync(r.Context()); err == nil {
 			id = s.ID()
 		}
 	}

@@ -191,7 +191,7 @@ func operate(t *testing.T, manager *session.Manager, cookies []*http.Cookie, w h
 			_, _ = w.Write([]byte("x"))
 		}
 	case 'S':
-		if err := s.Save(r.Context()); err != nil && !errors.Is(err, session.ErrEnded) {
+		if err := s.Sync(r.Context()); err != nil && !errors.Is(err, session.ErrEnded) {
 			t.Errorf("Save: %v", err)
 		}
 	case 'o':

@@ -34,7 +34,7 @@ func TestRequestsWithoutASessionStoreNothing(t *testing.T) {
 		s.Destroy()
 		_ = user.Set(s, "nobody")
 		user.Delete(s)
-		if err := s.Save(r.Context()); err != nil {
+		if err := s.Sync(r.Context()); err != nil {
 			t.Error(err)
 		}
 	}
@@ -156,7 +156,7 @@ func TestLifetimeEndsABusySession(t *testing.T) {
 		slow := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
 			time.Sleep(time.Second)
 			_ = s.Set("n", 13)
-			if err := s.Save(r.Context()); err != session.ErrEnded {
+			if err := s.Sync(r.Context()); err != session.ErrEnded {
 				t.Errorf("Save at the deadline: %v", err)
 			}
 		})

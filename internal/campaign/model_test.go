@@ -100,7 +100,7 @@ func (q *modelRequest) change(c modelChange) error {
 		return session.ErrEnded
 	}
 	if q.session == nil && q.sent || q.barred {
-		return session.ErrHeaderSent
+		return session.ErrHeadersSent
 	}
 	q.changes = append(q.changes, c)
 	return nil
@@ -119,7 +119,7 @@ func (q *modelRequest) doRenew() error {
 		return session.ErrEnded
 	case q.sent:
 		q.barred = true
-		return session.ErrHeaderSent
+		return session.ErrHeadersSent
 	}
 	q.renew = q.session != nil
 	return nil

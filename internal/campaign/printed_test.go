@@ -38,7 +38,7 @@ func printable(p *play) map[string]any {
 		"driver.Store":              driver.Store(p.store),
 		"session.ErrNoKey":          session.ErrNoKey,
 		"session.ErrTooLarge":       session.ErrTooLarge,
-		"session.ErrHeaderSent":     session.ErrHeaderSent,
+		"session.ErrHeadersSent":     session.ErrHeadersSent,
 		"session.ErrEnded":          session.ErrEnded,
 		"session.ErrCrossSite":      session.ErrCrossSite,
 		"driver.ErrNotFound":        driver.ErrNotFound,
@@ -108,10 +108,10 @@ func TestNoValueShowsAToken(t *testing.T) {
 		"loaded":        func(*play) {},
 		"changed":       func(p *play) { _ = user.Set(p.s, "bob") },
 		"to be renewed": func(p *play) { _ = p.s.Renew() },
-		"renewed":       func(p *play) { _ = p.s.Renew(); _ = p.s.Save(p.r.Context()) },
+		"renewed":       func(p *play) { _ = p.s.Renew(); _ = p.s.Sync(p.r.Context()) },
 		"sent":          func(p *play) { _ = p.s.Renew(); p.w.WriteHeader(200) },
 		"destroyed":     func(p *play) { p.s.Destroy() },
-		"begun anew":    func(p *play) { p.s.Destroy(); _ = user.Set(p.s, "bob"); _ = p.s.Save(p.r.Context()) },
+		"begun anew":    func(p *play) { p.s.Destroy(); _ = user.Set(p.s, "bob"); _ = p.s.Sync(p.r.Context()) },
 	}
 	for state, reach := range states {
 		t.Run(state, func(t *testing.T) {

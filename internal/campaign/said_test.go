@@ -60,8 +60,8 @@ var surface = map[string]func(p *play){
 	"session.Session.Format":         func(p *play) { p.tell(p.s) },
 	"session.Session.Discard":        func(p *play) { p.s.Discard() },
 	"session.Session.AllowCrossSite": func(p *play) { p.s.AllowCrossSite() },
-	"session.Session.Save": func(p *play) {
-		p.tell(p.s.Set("n", secretValue), p.s.Save(p.r.Context()), p.s.Set("n", 1), p.s.Save(p.r.Context()), p.s.Save(p.r.Context()))
+	"session.Session.Sync": func(p *play) {
+		p.tell(p.s.Set("n", secretValue), p.s.Sync(p.r.Context()), p.s.Set("n", 1), p.s.Sync(p.r.Context()), p.s.Sync(p.r.Context()))
 	},
 	"session.Key.Get": func(p *play) { _, ok := visits.Get(p.s); p.tell(ok) },
 	"session.Key.Set": func(p *play) { p.tell(session.Key[chan int]("user").Set(p.s, nil), user.Set(p.s, secretValue)) },

@@ -122,7 +122,7 @@ func TestRedisNeverSeesAToken(t *testing.T) {
 					testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("other", 1) })
 				}
 				testkit.SlowWorks()[name](w, s)
-				_ = s.Save(r.Context())
+				_ = s.Sync(r.Context())
 			})
 			for _, cookie := range response.Cookies() {
 				if cookie.MaxAge == 0 {

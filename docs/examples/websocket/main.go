@@ -68,7 +68,7 @@ func count(ctx context.Context, s *session.Session) (int, error) {
 	if err := messages.Update(s, func(n int) int { return n + 1 }); err != nil {
 		return 0, err
 	}
-	if err := s.Save(ctx); err != nil {
+	if err := s.Sync(ctx); err != nil {
 		return 0, err
 	}
 	n, _ := messages.Get(s)
