@@ -18,10 +18,15 @@ type exchange struct {
 
 // newExchange returns the exchange, and the request that the handler gets.
 func newExchange(m *Manager, outer *exchange, w http.ResponseWriter, r *http.Request) (*exchange, *http.Request) {
-	x := &exchange{Context: r.Context(), manager: m, outer: outer}
-	x.session = Session{config: &m.config, keeper: &m.keeper, request: r}
+	x := &exchange{
+		Context: r.Context(),
+		manager: m,
+		outer:   outer,
+		session: Session{config: &m.config, keeper: &m.keeper, request: r},
+		writer:  responseWriter{inner: w, entry: snapshot(w.Header())},
+	}
 	inner := r.WithContext(x)
-	x.writer = responseWriter{inner: w, request: inner, session: &x.session, entry: snapshot(w.Header())}
+	x.writer.session, x.writer.request = &x.session, inner
 	x.writer.exposed = expose(&x.writer)
 	return x, inner
 }
