@@ -1,5 +1,5 @@
-// Command mux gives sessions to the routes of a subrouter of gorilla/mux: polls, in each of which the session remembers the
-// visitor's vote.
+// Command mux gives sessions to the routes of a subrouter of gorilla/mux: polls, in each of which the session remembers
+// the visitor's vote.
 package main
 
 import (

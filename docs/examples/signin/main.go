@@ -38,8 +38,8 @@ func routes(sessions *session.Manager, accounts *passwords) http.Handler {
 	return http.MaxBytesHandler(http.NewCrossOriginProtection().Handler(mux), maxBody)
 }
 
-// A handler is given the session of its request. It is not called if the session cannot be loaded, which is not the same as
-// "not signed in".
+// A handler is given the session of its request. It is not called if the session cannot be loaded, which is not the same
+// as "not signed in".
 type handler func(w http.ResponseWriter, r *http.Request, s *session.Session)
 
 // requireUser lets those who are signed in through to next, and sends others to sign in.

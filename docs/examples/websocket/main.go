@@ -44,8 +44,8 @@ func begin(w http.ResponseWriter, r *http.Request, s *session.Session) bool {
 	return true
 }
 
-// own refuses handshakes of other sites, as the libraries do too, but only after the session was used. They come without the
-// visitor's cookie, and a session that they began would replace the visitor's.
+// own refuses handshakes of other sites, as the libraries do too, but only after the session was used. They come without
+// the visitor's cookie, and a session that they began would replace the visitor's.
 func own(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if origin := r.Header.Get("Origin"); origin != "" { // else it is not a browser
