@@ -55,19 +55,14 @@ func Example() {
 	sessions := newSessions() // session.New(session.Config{Store: store}), with a store by redisstore.Open
 	const visits = session.Key[int]("visits")
 
-	handler := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s, err := session.Load(r.Context())
-		if err != nil {
-			http.Error(w, "session unavailable", http.StatusServiceUnavailable)
-			return
-		}
+	handler := sessions.HandlerFunc(func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		if err := visits.Update(s, func(n int) int { return n + 1 }); err != nil {
 			http.Error(w, "internal error", http.StatusInternalServerError)
 			return
 		}
 		n, _ := visits.Get(s)
 		fmt.Fprintf(w, "visit %d", n)
-	}))
+	})
 
 	visit(handler, "/", "/", "/")
 	// Output:
@@ -109,12 +104,7 @@ func ExampleSession_Renew() {
 	const user = session.Key[string]("user")
 
 	mux := http.NewServeMux()
-	mux.HandleFunc("/sign-in", func(w http.ResponseWriter, r *http.Request) {
-		s, err := session.Load(r.Context())
-		if err != nil {
-			http.Error(w, "session unavailable", http.StatusServiceUnavailable)
-			return
-		}
+	mux.Handle("/sign-in", sessions.HandlerFunc(func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		if err := s.Renew(); err != nil {
 			http.Error(w, "not signed in", http.StatusInternalServerError)
 			return
@@ -124,27 +114,17 @@ func ExampleSession_Renew() {
 			return
 		}
 		fmt.Fprint(w, "welcome")
-	})
-	mux.HandleFunc("/sign-out", func(w http.ResponseWriter, r *http.Request) {
-		s, err := session.Load(r.Context())
-		if err != nil {
-			http.Error(w, "session unavailable", http.StatusServiceUnavailable)
-			return
-		}
+	}))
+	mux.Handle("/sign-out", sessions.HandlerFunc(func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		s.Destroy()
 		fmt.Fprint(w, "goodbye")
-	})
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		s, err := session.Load(r.Context())
-		if err != nil {
-			http.Error(w, "session unavailable", http.StatusServiceUnavailable)
-			return
-		}
+	}))
+	mux.Handle("/", sessions.HandlerFunc(func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		name, ok := user.Get(s)
 		fmt.Fprintf(w, "%q %v", name, ok)
-	})
+	}))
 
-	visit(sessions.Handler(mux), "/", "/sign-in", "/", "/sign-out", "/")
+	visit(mux, "/", "/sign-in", "/", "/sign-out", "/")
 	// Output:
 	// /: "" false
 	// /sign-in: welcome
@@ -158,12 +138,7 @@ func ExampleKey_Pop() {
 	sessions := newSessions()
 	const notice = session.Key[string]("notice")
 
-	handler := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s, err := session.Load(r.Context())
-		if err != nil {
-			http.Error(w, "session unavailable", http.StatusServiceUnavailable)
-			return
-		}
+	handler := sessions.HandlerFunc(func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		if r.URL.Path == "/save" {
 			if err := notice.Set(s, "saved"); err != nil {
 				http.Error(w, "internal error", http.StatusInternalServerError)
@@ -174,7 +149,7 @@ func ExampleKey_Pop() {
 		}
 		text, _ := notice.Pop(s)
 		fmt.Fprintf(w, "%q", text)
-	}))
+	})
 
 	visit(handler, "/save", "/page", "/page")
 	// Output:
@@ -188,12 +163,7 @@ func ExampleSession_Sync() {
 	sessions := newSessions()
 	const progress = session.Key[int]("progress")
 
-	handler := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s, err := session.Load(r.Context())
-		if err != nil {
-			http.Error(w, "session unavailable", http.StatusServiceUnavailable)
-			return
-		}
+	handler := sessions.HandlerFunc(func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		for n := range 3 {
 			if err := progress.Set(s, n+1); err != nil {
 				return
@@ -203,7 +173,7 @@ func ExampleSession_Sync() {
 			}
 			fmt.Fprintf(w, "step %d, ", n+1)
 		}
-	}))
+	})
 
 	visit(handler, "/stream")
 	// Output: /stream: step 1, step 2, step 3,
@@ -226,18 +196,13 @@ func ExampleConfig_onError() {
 		log.Fatal(err)
 	}
 
-	handler := sessions.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		s, err := session.Load(r.Context())
-		if err != nil {
-			http.Error(w, "session unavailable", http.StatusServiceUnavailable)
-			return
-		}
+	handler := sessions.HandlerFunc(func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		if err := s.Set("theme", "dark"); err != nil {
 			http.Error(w, "internal error", http.StatusInternalServerError)
 			return
 		}
 		fmt.Fprint(w, "changed") // reaches nobody
-	}))
+	})
 
 	visit(handler, "/")
 	// Output: /: We cannot keep your changes right now.

@@ -4,7 +4,7 @@
 //	apt-get install chromium redis-server
 //	cd cmd/demo/browser && go test -race ./...
 //
-// Without Chromium the tests are skipped, or fail where CI is set in the environment. They take less than a minute.
+// Without Chromium the tests are skipped, or fail where CI is set in the environment. They take about a minute.
 //
 // To look at the demo's page in all its states, name a folder for pictures:
 //

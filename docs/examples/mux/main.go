@@ -1,5 +1,5 @@
-// Command mux mounts the sessions on a subrouter of gorilla/mux: polls, in each of which the session remembers the
-// visitor's vote.
+// Command mux gives sessions to the routes of a subrouter of gorilla/mux: polls, in each of which the session remembers
+// the visitor's vote.
 package main
 
 import (
@@ -38,9 +38,8 @@ func routes(sessions *session.Manager) http.Handler {
 	r.HandleFunc("/healthz", healthy).Methods(http.MethodGet)
 	polls := r.PathPrefix("/polls").Subrouter()
 	polls.Use(http.NewCrossOriginProtection().Handler) // no other site can make a visitor's browser POST
-	polls.Use(sessions.Handler)                        // for the routes of this subrouter alone
-	polls.HandleFunc("/{poll}", showVote).Methods(http.MethodGet)
-	polls.HandleFunc("/{poll}/{choice}", castVote).Methods(http.MethodPost)
+	polls.Handle("/{poll}", sessions.HandlerFunc(showVote)).Methods(http.MethodGet)
+	polls.Handle("/{poll}/{choice}", sessions.HandlerFunc(castVote)).Methods(http.MethodPost)
 	return r
 }
 
@@ -48,15 +47,10 @@ func healthy(w http.ResponseWriter, _ *http.Request) {
 	_, _ = io.WriteString(w, "ok\n")
 }
 
-func showVote(w http.ResponseWriter, r *http.Request) {
+func showVote(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	poll := mux.Vars(r)["poll"]
 	if choices[poll] == nil {
 		http.NotFound(w, r)
-		return
-	}
-	s, err := session.Load(r.Context())
-	if err != nil {
-		unavailable(w, r, err)
 		return
 	}
 	choice, voted := vote(poll).Get(s)
@@ -67,28 +61,18 @@ func showVote(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%s: %s\n", poll, choice)
 }
 
-func castVote(w http.ResponseWriter, r *http.Request) {
+func castVote(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	poll, choice := mux.Vars(r)["poll"], mux.Vars(r)["choice"]
 	if !slices.Contains(choices[poll], choice) { // or the session would hold whatever visitors invent
 		http.NotFound(w, r)
 		return
 	}
-	s, err := session.Load(r.Context())
-	if err != nil {
-		unavailable(w, r, err)
-		return
-	}
 	if err := vote(poll).Set(s, choice); err != nil {
-		unavailable(w, r, err)
+		slog.ErrorContext(r.Context(), "vote not kept", "poll", poll, "error", err) // only the log says why: it may name hosts
+		http.Error(w, "vote not kept", http.StatusInternalServerError)
 		return
 	}
 	http.Redirect(w, r, "/polls/"+poll, http.StatusSeeOther)
-}
-
-// unavailable answers where it is not known what the session holds. Only the log says why: it may name hosts.
-func unavailable(w http.ResponseWriter, r *http.Request, err error) {
-	slog.ErrorContext(r.Context(), "session unavailable", "path", r.URL.Path, "error", err)
-	http.Error(w, "session unavailable", http.StatusServiceUnavailable)
 }
 
 func main() {

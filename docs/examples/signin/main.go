@@ -28,29 +28,19 @@ const maxBody = 16 << 10
 
 func routes(sessions *session.Manager, accounts *passwords) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /{$}", requireUser(home))
-	mux.Handle("POST /note", requireUser(keepNote))
-	mux.Handle("GET /sign-in", handler(signInForm))
-	mux.Handle("POST /sign-in", signIn(accounts))
-	mux.Handle("POST /sign-out", handler(signOut))
+	mux.Handle("GET /{$}", sessions.HandlerFunc(requireUser(home)))
+	mux.Handle("POST /note", sessions.HandlerFunc(requireUser(keepNote)))
+	mux.Handle("GET /sign-in", http.HandlerFunc(signInForm))
+	mux.Handle("POST /sign-in", sessions.HandlerFunc(signIn(accounts)))
+	mux.Handle("POST /sign-out", sessions.HandlerFunc(signOut))
 
-	// From the inside out. Without the protection, another site could sign its visitors in here, or out.
-	h := sessions.Handler(mux)
-	h = http.NewCrossOriginProtection().Handler(h)
-	return http.MaxBytesHandler(h, maxBody)
+	// Without the protection, another site could sign its visitors in here, or out.
+	return http.MaxBytesHandler(http.NewCrossOriginProtection().Handler(mux), maxBody)
 }
 
-// A handler is an http.Handler that is given the session of its request.
+// A handler is given the session of its request. It is not called if the session cannot be loaded, which is not the same
+// as "not signed in".
 type handler func(w http.ResponseWriter, r *http.Request, s *session.Session)
-
-func (h handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	s, err := session.Load(r.Context())
-	if err != nil { // not the same as "not signed in"
-		fail(w, r, "session unavailable", http.StatusServiceUnavailable, err)
-		return
-	}
-	h(w, r, s)
-}
 
 // requireUser lets those who are signed in through to next, and sends others to sign in.
 func requireUser(next handler) handler {
@@ -133,7 +123,7 @@ func home(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	render(w, r, v)
 }
 
-func signInForm(w http.ResponseWriter, r *http.Request, _ *session.Session) {
+func signInForm(w http.ResponseWriter, r *http.Request) {
 	render(w, r, view{})
 }
 

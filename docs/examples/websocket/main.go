@@ -28,39 +28,35 @@ const messages = session.Key[int]("messages")
 
 func routes(sessions *session.Manager) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /gorilla", withGorilla)
-	mux.HandleFunc("GET /coder", withCoder)
-	mux.Handle("POST /sign-out", http.NewCrossOriginProtection().Handler(http.HandlerFunc(signOut)))
-	return sessions.Handler(mux)
+	mux.Handle("GET /gorilla", own(sessions.HandlerFunc(withGorilla)))
+	mux.Handle("GET /coder", own(sessions.HandlerFunc(withCoder)))
+	mux.Handle("POST /sign-out", http.NewCrossOriginProtection().Handler(sessions.HandlerFunc(signOut)))
+	return mux
 }
 
-// begin makes the handshake begin a session where there is none, so that its response sets the cookie. That of another
-// site must not: it comes without the visitor's cookie, and would replace it.
-func begin(w http.ResponseWriter, r *http.Request) (*session.Session, bool) {
-	if !sameOrigin(r) {
-		http.Error(w, "not from another site", http.StatusForbidden)
-		return nil, false
+// begin makes the handshake begin a session where there is none, so that its response sets the cookie.
+func begin(w http.ResponseWriter, r *http.Request, s *session.Session) bool {
+	if err := messages.Update(s, func(n int) int { return n }); err != nil {
+		slog.ErrorContext(r.Context(), "no session", "error", err)
+		http.Error(w, "no session", http.StatusInternalServerError)
+		return false
 	}
-	s, err := session.Load(r.Context())
-	if err == nil {
-		err = messages.Update(s, func(n int) int { return n })
-	}
-	if err != nil {
-		slog.ErrorContext(r.Context(), "session unavailable", "error", err)
-		http.Error(w, "session unavailable", http.StatusServiceUnavailable)
-		return nil, false
-	}
-	return s, true
+	return true
 }
 
-// sameOrigin is what the libraries check too, but only after the session was used.
-func sameOrigin(r *http.Request) bool {
-	origin := r.Header.Get("Origin")
-	if origin == "" {
-		return true // not a browser
-	}
-	address, err := url.Parse(origin)
-	return err == nil && strings.EqualFold(address.Host, r.Host)
+// own refuses handshakes of other sites, as the libraries do too, but only after the session was used. They come without
+// the visitor's cookie, and a session that they began would replace the visitor's.
+func own(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if origin := r.Header.Get("Origin"); origin != "" { // else it is not a browser
+			address, err := url.Parse(origin)
+			if err != nil || !strings.EqualFold(address.Host, r.Host) {
+				http.Error(w, "not from another site", http.StatusForbidden)
+				return
+			}
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // count saves at once: nothing else saves before the connection ends. It returns session.ErrEnded after a sign-out.
@@ -77,9 +73,8 @@ func count(ctx context.Context, s *session.Session) (int, error) {
 
 var upgrader gorilla.Upgrader
 
-func withGorilla(w http.ResponseWriter, r *http.Request) {
-	s, ok := begin(w, r)
-	if !ok {
+func withGorilla(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	if !begin(w, r, s) {
 		return
 	}
 	// Upgrade writes the response itself, and of its headers only those that it is given. The session's cookie is put
@@ -106,9 +101,8 @@ func withGorilla(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func withCoder(w http.ResponseWriter, r *http.Request) {
-	s, ok := begin(w, r)
-	if !ok {
+func withCoder(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	if !begin(w, r, s) {
 		return
 	}
 	conn, err := coder.Accept(w, r, nil) // sends w.Header() by itself
@@ -141,13 +135,7 @@ func farewell(err error) (code int, reason string) {
 	return gorilla.CloseInternalServerErr, "session unavailable"
 }
 
-func signOut(w http.ResponseWriter, r *http.Request) {
-	s, err := session.Load(r.Context())
-	if err != nil {
-		slog.ErrorContext(r.Context(), "session unavailable", "error", err)
-		http.Error(w, "session unavailable", http.StatusServiceUnavailable)
-		return
-	}
+func signOut(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 	s.Destroy()
 	w.WriteHeader(http.StatusNoContent)
 }
