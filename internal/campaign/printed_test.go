@@ -38,7 +38,7 @@ func printable(p *play) map[string]any {
 		"driver.Store":              driver.Store(p.store),
 		"session.ErrNoKey":          session.ErrNoKey,
 		"session.ErrTooLarge":       session.ErrTooLarge,
-		"session.ErrHeadersSent":     session.ErrHeadersSent,
+		"session.ErrHeadersSent":    session.ErrHeadersSent,
 		"session.ErrEnded":          session.ErrEnded,
 		"session.ErrCrossSite":      session.ErrCrossSite,
 		"driver.ErrNotFound":        driver.ErrNotFound,
