@@ -169,7 +169,7 @@ func TestLoadAfterPeekThatFails(t *testing.T) {
 		if _, err := session.Load(ended); !errors.Is(err, context.Canceled) {
 			t.Errorf("ended context: %v", err)
 		}
-		_, _ = store.Delete(r.Context(), id)
+		_, _ = store.Delete(r.Context(), id, nil)
 		s, err := session.Load(r.Context())
 		if s != peeked || err != nil {
 			t.Errorf("gone meanwhile: %v, %v", s, err)

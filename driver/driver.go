@@ -17,7 +17,8 @@ import (
 // storetest tells whether one keeps this contract.
 type Store interface {
 	// Load returns the value of id and gives it ttl more to live. It returns ErrNotFound if there is none, and
-	// ErrNotFound wrapped with the reason if what is stored is not a value of this store.
+	// ErrNotFound wrapped with the reason if what is stored is not a value of this store. [Users] says what else holds
+	// for the ID of a user.
 	Load(ctx context.Context, id string, ttl time.Duration) (value []byte, err error)
 
 	// Peek returns the value of id and how long it has to live, and changes neither. It returns the errors of Load. A
@@ -32,10 +33,11 @@ type Store interface {
 	// returns the error that lost the reply, never ErrConflict.
 	Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) (current []byte, err error)
 
-	// Delete removes id and returns the value it had, or ErrNotFound if there was none. If a first attempt failed on
+	// Delete removes id and returns the value it had, or ErrNotFound if there was none. Where was is not nil, it removes
+	// nothing but that: if another value is stored, it returns ErrConflict and that value. If a first attempt failed on
 	// the network and its repeat finds nothing, the outcome is unknown, and Delete returns that failure, not
 	// ErrNotFound.
-	Delete(ctx context.Context, id string) (value []byte, err error)
+	Delete(ctx context.Context, id string, was []byte) (value []byte, err error)
 }
 
 var (
@@ -45,4 +47,13 @@ var (
 	// ErrConflict says that another value was stored meanwhile. A Session answers it by making its changes again on that
 	// value, so that handlers never see it.
 	ErrConflict = errors.New("session/driver: the stored value has changed")
+
+	// ErrRemoved says that an ID is not, or no longer, one of its user's.
+	ErrRemoved = errors.New("session/driver: not one of its user's")
+
+	// ErrStamp says that the stamp is not the one that was read, or is gone.
+	ErrStamp = errors.New("session/driver: the stamp has changed")
+
+	// ErrFull says that a user has as many IDs as are allowed.
+	ErrFull = errors.New("session/driver: the user has too many sessions")
 )

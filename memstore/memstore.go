@@ -81,13 +81,16 @@ func (s *Store) Save(_ context.Context, id string, was, value []byte, ttl time.D
 }
 
 // Delete implements [driver.Store].
-func (s *Store) Delete(_ context.Context, id string) ([]byte, error) {
+func (s *Store) Delete(_ context.Context, id string, was []byte) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sweep()
 	found := s.find(id)
-	if found == nil {
+	switch {
+	case found == nil:
 		return nil, driver.ErrNotFound
+	case was != nil && !bytes.Equal(found.value, was):
+		return bytes.Clone(found.value), driver.ErrConflict
 	}
 	s.remove(found)
 	return found.value, nil

@@ -51,7 +51,7 @@ func TestExpiredValuesAreSwept(t *testing.T) {
 	}
 	store.Advance(2 * time.Hour)
 	for range n {
-		_, _ = store.Delete(t.Context(), "none")
+		_, _ = store.Delete(t.Context(), "none", nil)
 	}
 	if len(store.entries) != 0 || len(store.queue) != 0 {
 		t.Errorf("%d entries, %d in the queue after deletions", len(store.entries), len(store.queue))

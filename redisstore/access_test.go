@@ -95,7 +95,7 @@ func exercise(t *testing.T, server *redistest.Server, store *redisstore.Store) e
 		{driver.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, first, value("3"), time.Minute) }},
 		{nil, func() ([]byte, error) { return store.Load(ctx, id, time.Minute) }},
 		{nil, func() ([]byte, error) { v, _, err := store.Peek(ctx, id); return v, err }},
-		{nil, func() ([]byte, error) { return store.Delete(ctx, id) }},
+		{nil, func() ([]byte, error) { return store.Delete(ctx, id, nil) }},
 		{driver.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Minute) }},
 		{driver.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, "list"+id, first, second, time.Minute) }},
 	} {

@@ -119,7 +119,7 @@ func TestConnectionThatIsSignedOut(t *testing.T) {
 		next := mustSave(t, store, "1", was, value("2"))
 		wantStored(t, store, "1", next)
 		signOut()
-		if _, err := store.Delete(t.Context(), "1"); err != nil {
+		if _, err := store.Delete(t.Context(), "1", nil); err != nil {
 			t.Error(err)
 		}
 		if n := pool.IdleCount(); n > 0 && len(dialled) < 4 {

@@ -25,7 +25,7 @@ func operations(ctx context.Context, store *redisstore.Store, id string) map[str
 	_, load := store.Load(ctx, id, time.Minute)
 	_, create := store.Save(ctx, id, nil, value("1"), time.Minute)
 	_, replace := store.Save(ctx, id, value("1"), value("2"), time.Minute)
-	_, remove := store.Delete(ctx, id)
+	_, remove := store.Delete(ctx, id, nil)
 	return map[string]error{"load": load, "create": create, "replace": replace, "delete": remove, "ping": store.Ping(ctx)}
 }
 
@@ -101,7 +101,7 @@ func TestHung(t *testing.T) {
 				_, err := store.Save(ctx, "1", value("1"), value("2"), time.Minute)
 				return err
 			},
-			func(ctx context.Context) error { _, err := store.Delete(ctx, "1"); return err },
+			func(ctx context.Context) error { _, err := store.Delete(ctx, "1", nil); return err },
 		} {
 			before, start := dials.Load(), time.Now()
 			ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -173,7 +173,7 @@ func TestOutOfMemory(t *testing.T) {
 		if keys, _ := redis.Strings(server.Do(t, "KEYS", "*"), nil); len(keys) != 1 {
 			t.Errorf("keys: %q", keys)
 		}
-		if got, err := store.Delete(t.Context(), id); err != nil || string(got) != string(v) {
+		if got, err := store.Delete(t.Context(), id, nil); err != nil || string(got) != string(v) {
 			t.Errorf("Delete = %q, %v", got, err)
 		}
 	})
@@ -210,7 +210,7 @@ func TestReplica(t *testing.T) {
 			},
 			func(store *redisstore.Store) { mustSave(t, store, rand.Text(), nil, value("1")) },
 			func(store *redisstore.Store) {
-				if _, err := store.Delete(t.Context(), id); err != nil {
+				if _, err := store.Delete(t.Context(), id, nil); err != nil {
 					t.Error(err)
 				}
 			},

@@ -149,7 +149,7 @@ func (s *Store) Peek(ctx context.Context, id string) ([]byte, time.Duration, err
 }
 
 // Delete implements [driver.Store] with one GETDEL.
-func (s *Store) Delete(ctx context.Context, id string) ([]byte, error) {
+func (s *Store) Delete(ctx context.Context, id string, _ []byte) ([]byte, error) {
 	reply, lost, err := s.one(ctx, "GETDEL", s.key(id))
 	value, err := bulk(reply, err)
 	if err == driver.ErrNotFound && lost != nil {

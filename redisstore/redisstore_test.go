@@ -39,7 +39,7 @@ func TestCommandsPerOperation(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			store, ctx, id := open(t, server.Addr(), test.options), t.Context(), rand.Text()
 			mustSave(t, store, id, mustSave(t, store, id, nil, value("0")), value("0")) // the server knows the script
-			if _, err := store.Delete(ctx, id); err != nil {
+			if _, err := store.Delete(ctx, id, nil); err != nil {
 				t.Fatal(err)
 			}
 			first, second := value("1"), value("2")
@@ -50,13 +50,13 @@ func TestCommandsPerOperation(t *testing.T) {
 			}{
 				{"load what is not there", "GETEX", driver.ErrNotFound, func() ([]byte, error) { return store.Load(ctx, id, time.Hour) }},
 				{"replace what is not there", test.gone, driver.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Hour) }},
-				{"delete what is not there", "GETDEL", driver.ErrNotFound, func() ([]byte, error) { return store.Delete(ctx, id) }},
+				{"delete what is not there", "GETDEL", driver.ErrNotFound, func() ([]byte, error) { return store.Delete(ctx, id, nil) }},
 				{"create", "SET", nil, func() ([]byte, error) { return store.Save(ctx, id, nil, first, time.Hour) }},
 				{"load", "GETEX", nil, func() ([]byte, error) { return store.Load(ctx, id, time.Hour) }},
 				{"replace", test.replace, nil, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Hour) }},
 				{"replace another", test.stale, driver.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, first, value("3"), time.Hour) }},
 				{"create over another", "SET GETEX", driver.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, nil, first, time.Hour) }},
-				{"delete", "GETDEL", nil, func() ([]byte, error) { return store.Delete(ctx, id) }},
+				{"delete", "GETDEL", nil, func() ([]byte, error) { return store.Delete(ctx, id, nil) }},
 				{"ping", "GETEX", nil, func() ([]byte, error) { return nil, store.Ping(ctx) }},
 			} {
 				var err error
@@ -134,7 +134,7 @@ func TestKeysAndTimesToLive(t *testing.T) {
 			if err := errors.Join(err1, err2, err3); err != nil || err4 != driver.ErrConflict {
 				t.Errorf("%v, %v", err, err4)
 			}
-			_, _ = store.Delete(t.Context(), t.Name())
+			_, _ = store.Delete(t.Context(), t.Name(), nil)
 		}
 	})
 }
@@ -179,7 +179,7 @@ func TestKeyOfAnotherTypeIsNotFoundAndLeftAlone(t *testing.T) {
 			_, create := store.Save(t.Context(), "1", nil, value("1"), time.Minute)
 			_, replace := store.Save(t.Context(), "1", value("1"), value("2"), time.Minute)
 			_, replaceEmpty := store.Save(t.Context(), "1", []byte{}, value("2"), time.Minute)
-			_, remove := store.Delete(t.Context(), "1")
+			_, remove := store.Delete(t.Context(), "1", nil)
 			for _, err := range []error{load, create, replace, replaceEmpty, remove} {
 				if !errors.Is(err, driver.ErrNotFound) || !strings.Contains(err.Error(), "another Redis type") {
 					t.Errorf("error = %v; want ErrNotFound with the reason", err)
@@ -213,7 +213,7 @@ func TestEmptyValueIsNotNothing(t *testing.T) {
 			mustSave(t, store, id, []byte{}, v)
 			mustSave(t, store, id, v, []byte{})
 			wantStored(t, store, id, []byte{})
-			_, _ = store.Delete(t.Context(), id)
+			_, _ = store.Delete(t.Context(), id, nil)
 		})
 	}
 }
@@ -230,7 +230,7 @@ func TestLargeValues(t *testing.T) {
 				t.Errorf("a stale save of %d bytes: %.50q, %v", size, got, err)
 			}
 			wantStored(t, store, "1", w)
-			if got, err := store.Delete(t.Context(), "1"); err != nil || !bytes.Equal(got, w) {
+			if got, err := store.Delete(t.Context(), "1", nil); err != nil || !bytes.Equal(got, w) {
 				t.Errorf("Delete = %.50q, %v", got, err)
 			}
 		}
@@ -272,7 +272,7 @@ func TestEndedContextSendsNothing(t *testing.T) {
 				_, load := store.Load(ctx, "1", time.Minute)
 				_, create := store.Save(ctx, "1", nil, value("1"), time.Minute)
 				_, replace := store.Save(ctx, "1", value("1"), value("2"), time.Minute)
-				_, remove := store.Delete(ctx, "1")
+				_, remove := store.Delete(ctx, "1", nil)
 				for _, err := range []error{load, create, replace, remove, store.Ping(ctx)} {
 					if !errors.Is(err, ctx.Err()) || !strings.HasPrefix(err.Error(), "redisstore: ") || strings.Contains(err.Error(), "(") {
 						t.Errorf("error = %v; want %v", err, ctx.Err())

@@ -54,7 +54,7 @@ func TestRestartFailsNothing(t *testing.T) {
 				}
 				other := fmt.Sprint(id, i)
 				mustSave(t, store, other, nil, v)
-				if _, err := store.Delete(t.Context(), other); err != nil {
+				if _, err := store.Delete(t.Context(), other, nil); err != nil {
 					t.Fatal(name, err)
 				}
 			}
@@ -89,7 +89,7 @@ func TestLostReply(t *testing.T) {
 	replace := func(ctx context.Context, s *redisstore.Store, id string) ([]byte, error) {
 		return s.Save(ctx, id, first, second, time.Minute)
 	}
-	remove := func(ctx context.Context, s *redisstore.Store, id string) ([]byte, error) { return s.Delete(ctx, id) }
+	remove := func(ctx context.Context, s *redisstore.Store, id string) ([]byte, error) { return s.Delete(ctx, id, nil) }
 	put := func(v []byte) func(key string) {
 		return func(key string) { server.Do(t, "SET", key, v, "PX", 60_000) }
 	}

@@ -42,7 +42,7 @@ func TestReplicas(t *testing.T) {
 	for _, operation := range []func() error{
 		func() error { _, err := store.Save(t.Context(), "1", second, third, time.Minute); return err },
 		func() error { _, err := store.Save(t.Context(), "2", nil, third, time.Minute); return err },
-		func() error { _, err := store.Delete(t.Context(), "2"); return err },
+		func() error { _, err := store.Delete(t.Context(), "2", nil); return err },
 	} {
 		start, err := time.Now(), operation()
 		if took := time.Since(start); took < patience/2 || took > time.Second+patience {

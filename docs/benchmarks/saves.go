@@ -160,7 +160,7 @@ func (s *saver) learn(way string) error {
 // create stores the first value of a session for save, in place of an old one.
 func (s *saver) create() error {
 	ctx := context.Background()
-	_, _ = s.store.Delete(ctx, saveKey)
+	_, _ = s.store.Delete(ctx, saveKey, nil)
 	_, err := s.store.Save(ctx, saveKey, nil, s.values[1-s.next], saveTTL)
 	return err
 }

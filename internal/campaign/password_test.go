@@ -63,7 +63,7 @@ func TestRedisstoreShowsNoPassword(t *testing.T) {
 					}
 					_, loading := store.Load(t.Context(), "1", time.Minute)
 					_, saving := store.Save(t.Context(), "1", nil, []byte("{}"), time.Minute)
-					_, deleting := store.Delete(t.Context(), "1")
+					_, deleting := store.Delete(t.Context(), "1", nil)
 					p.tell(err, loading, saving, deleting)
 					manager := testkit.NewManager(t, session.Config{Store: store, Logger: output.Logger()})
 					testkit.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { _ = s.Set("n", 1) })

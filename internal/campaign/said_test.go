@@ -90,7 +90,7 @@ var surface = map[string]func(p *play){
 		_, err2 := p.memory.Save(p.r.Context(), p.s.ID(), nil, []byte(secretValue), time.Minute)
 		p.tell(p.memory, err, err2)
 	},
-	"memstore.Store.Delete": func(p *play) { _, err := p.memory.Delete(p.r.Context(), p.s.ID()); p.tell(err) },
+	"memstore.Store.Delete": func(p *play) { _, err := p.memory.Delete(p.r.Context(), p.s.ID(), nil); p.tell(err) },
 
 	"redisstore.Open": func(p *play) {
 		store, err := redisstore.Open("redis://:"+secretValue+"@host:port/x?y#z", redisstore.Options{})
@@ -129,7 +129,7 @@ var surface = map[string]func(p *play){
 		_, err2 := p.store.Save(p.r.Context(), p.s.ID(), []byte(`{"_rev":"x","v":"`+secretValue+`"}`), []byte(secretValue), time.Minute)
 		p.tell(err, err2)
 	},
-	"redisstore.Store.Delete": func(p *play) { _, err := p.store.Delete(p.r.Context(), p.s.ID()); p.tell(err) },
+	"redisstore.Store.Delete": func(p *play) { _, err := p.store.Delete(p.r.Context(), p.s.ID(), nil); p.tell(err) },
 }
 
 // weathers are what can have happened to Redis when a function is called.

@@ -105,5 +105,5 @@ func (k *Keeper) save(ctx context.Context, ref token.Reference, was, next []byte
 
 // end deletes a session and returns its last value.
 func (k *Keeper) end(ctx context.Context, id string) (last []byte, err error) {
-	return k.Store.Delete(ctx, id)
+	return k.Store.Delete(ctx, id, nil)
 }

@@ -43,7 +43,7 @@ func (m *Memory) Stored() map[string]string {
 func (m *Memory) Put(id, value string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	_, _ = m.Store.Delete(context.Background(), id)
+	_, _ = m.Store.Delete(context.Background(), id, nil)
 	_, _ = m.Store.Save(context.Background(), id, nil, []byte(value), time.Hour)
 	m.stored[id] = value
 }
@@ -73,12 +73,12 @@ func (m *Memory) Save(ctx context.Context, id string, was, value []byte, ttl tim
 	return current, err
 }
 
-func (m *Memory) Delete(ctx context.Context, id string) ([]byte, error) {
+func (m *Memory) Delete(ctx context.Context, id string, was []byte) ([]byte, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked[id] = true
 	delete(m.stored, id)
-	return m.Store.Delete(ctx, id)
+	return m.Store.Delete(ctx, id, was)
 }
 
 // A FaultyStore fails when it is told to, before or after the operation has taken place, and counts its calls.
@@ -127,11 +127,11 @@ func (f *FaultyStore) Save(ctx context.Context, id string, was, value []byte, tt
 	return current, err
 }
 
-func (f *FaultyStore) Delete(ctx context.Context, id string) ([]byte, error) {
+func (f *FaultyStore) Delete(ctx context.Context, id string, was []byte) ([]byte, error) {
 	if err := f.hook(f.OnDelete, &f.deletes); err != nil {
 		return nil, err
 	}
-	return f.Store.Delete(ctx, id)
+	return f.Store.Delete(ctx, id, was)
 }
 
 // Calls returns the calls of each kind since the last time it was asked.
@@ -183,9 +183,9 @@ func (s ContextStore) Save(ctx context.Context, id string, was, value []byte, tt
 	return s.Store.Save(ctx, id, was, value, ttl)
 }
 
-func (s ContextStore) Delete(ctx context.Context, id string) ([]byte, error) {
+func (s ContextStore) Delete(ctx context.Context, id string, was []byte) ([]byte, error) {
 	s.Given(ctx)
-	return s.Store.Delete(ctx, id)
+	return s.Store.Delete(ctx, id, was)
 }
 
 // A ConstStore has one value for every ID and takes whatever is saved.
@@ -201,4 +201,4 @@ func (s ConstStore) Save(context.Context, string, []byte, []byte, time.Duration)
 	return nil, nil
 }
 
-func (s ConstStore) Delete(context.Context, string) ([]byte, error) { return s.Value, nil }
+func (s ConstStore) Delete(context.Context, string, []byte) ([]byte, error) { return s.Value, nil }

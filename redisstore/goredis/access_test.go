@@ -53,7 +53,7 @@ func exercise(t *testing.T, store *redisstore.Store, id string, moved func()) er
 		{driver.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, "list", first, second, time.Minute) }},
 		{nil, func() ([]byte, error) { moved(); return store.Load(ctx, id, time.Minute) }},
 		{nil, func() ([]byte, error) { v, _, err := store.Peek(ctx, id); return v, err }},
-		{nil, func() ([]byte, error) { return store.Delete(ctx, id) }},
+		{nil, func() ([]byte, error) { return store.Delete(ctx, id, nil) }},
 	} {
 		if _, err := step.do(); !errors.Is(err, step.want) {
 			return err

@@ -279,7 +279,7 @@ func TestMovingSlot(t *testing.T) {
 	if got, err := store.Save(t.Context(), id, second, value("4"), time.Hour); err != driver.ErrConflict || string(got) != string(third) {
 		t.Errorf("a stale save: %q, %v", got, err)
 	}
-	if got, err := store.Delete(t.Context(), id); err != nil || string(got) != string(third) {
+	if got, err := store.Delete(t.Context(), id, nil); err != nil || string(got) != string(third) {
 		t.Errorf("Delete = %q, %v", got, err)
 	}
 	save(nil, first)

@@ -187,7 +187,7 @@ func (l *load) destroy() {
 			_ = l.do(func(ctx context.Context) error { return l.increment(ctx, id, 1) })
 		})
 		err = l.do(func(ctx context.Context) error {
-			_, err := l.store.Delete(ctx, id)
+			_, err := l.store.Delete(ctx, id, nil)
 			return err
 		})
 		late.Wait()
