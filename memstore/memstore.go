@@ -28,6 +28,7 @@ type Store struct {
 	advanced time.Duration
 	entries  map[string]*entry
 	queue    queue // the same entries
+	users    map[string]*user
 }
 
 // Advance makes d pass for the sessions of this store, for tests of what expires. Otherwise its clock is the real one.
@@ -41,23 +42,35 @@ func (s *Store) Advance(d time.Duration) {
 func (s *Store) Load(_ context.Context, id string, ttl time.Duration) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found := s.find(id)
+	found, err := s.look(id)
 	if found == nil {
-		return nil, driver.ErrNotFound
+		return nil, err
 	}
 	s.keep(found, ttl)
-	return bytes.Clone(found.value), nil
+	return bytes.Clone(found.value), err
 }
 
 // Peek implements [driver.Store].
 func (s *Store) Peek(_ context.Context, id string) ([]byte, time.Duration, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	found := s.find(id)
+	found, err := s.look(id)
 	if found == nil {
-		return nil, 0, driver.ErrNotFound
+		return nil, 0, err
 	}
-	return bytes.Clone(found.value), found.expires.Sub(s.now()), nil
+	return bytes.Clone(found.value), found.expires.Sub(s.now()), err
+}
+
+// look returns the entry of id, also if it is not one of its user's any more.
+func (s *Store) look(id string) (*entry, error) {
+	found := s.find(id)
+	switch {
+	case !s.counts(id):
+		return found, driver.ErrRemoved
+	case found == nil:
+		return nil, driver.ErrNotFound
+	}
+	return found, nil
 }
 
 // Save implements [driver.Store].
