@@ -89,7 +89,9 @@ func TestLostReply(t *testing.T) {
 	replace := func(ctx context.Context, s *redisstore.Store, id string) ([]byte, error) {
 		return s.Save(ctx, id, first, second, time.Minute)
 	}
-	remove := func(ctx context.Context, s *redisstore.Store, id string) ([]byte, error) { return s.Delete(ctx, id, nil) }
+	remove := func(ctx context.Context, s *redisstore.Store, id string) ([]byte, error) {
+		return s.Delete(ctx, id, nil)
+	}
 	put := func(v []byte) func(key string) {
 		return func(key string) { server.Do(t, "SET", key, v, "PX", 60_000) }
 	}
