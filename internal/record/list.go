@@ -77,6 +77,7 @@ func (k *Keeper) List(ctx context.Context, user string) ([]Record, error) {
 			list = append(list, k.listed(member, found))
 		}
 	}
+	slices.Reverse(list) // of two sign-ins in one millisecond too, the latest comes first
 	slices.SortStableFunc(list, func(a, b Record) int { return b.SignedIn().Compare(a.SignedIn()) })
 	return list, nil
 }
