@@ -103,7 +103,7 @@ func TestNewWorksOverPlainHTTP(t *testing.T) {
 	sessions := sessiontest.New(t)
 	mux := http.NewServeMux()
 	mux.Handle("/sign-in", sessions.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
-		if err := errors.Join(s.Renew(), user.Set(s, "bob")); err != nil {
+		if err := s.SignIn(session.SignIn{User: "bob"}); err != nil {
 			t.Error(err)
 		}
 	}))
