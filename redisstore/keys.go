@@ -25,16 +25,17 @@ func besides(key, name string) string {
 	return "{" + key + "}:" + name
 }
 
-// A user is one of the Store: where it is stored what it has.
+// A user is where it is stored what one user has.
 type user struct {
 	name  string
+	slot  string // how all of its keys begin
 	list  string // a sorted set of what stands in its IDs behind the colon, by when they were added
 	stamp string
 }
 
 func (s *Store) user(name string) user {
-	slot := s.prefix + "{" + name + "}"
-	return user{name, slot + ":" + listName, slot + ":stamp"}
+	slot := s.prefix + "{" + name + "}:"
+	return user{name, slot, slot + listName, slot + "stamp"}
 }
 
 // userOf is the user of an ID that has one.
@@ -49,11 +50,7 @@ func member(id string) string {
 	return id[len(user)+1:]
 }
 
-// ids are the IDs that members of the list stand for.
-func (u user) ids(members []string) []string {
-	ids := make([]string, len(members))
-	for i, member := range members {
-		ids[i] = u.name + ":" + member
-	}
-	return ids
-}
+// key is where the value of a member is stored.
+func (u user) key(member string) string { return u.slot + member }
+
+func (u user) id(member string) string { return u.name + ":" + member }

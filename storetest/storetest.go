@@ -17,8 +17,9 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-// Run tests that the stores that open returns keep every promise of [driver.Store]. It calls open once for each of its
-// parallel subtests; the stores may share their data, since every session has a random ID.
+// Run tests that the stores that open returns keep every promise of [driver.Store], and of [driver.Users] if they have its
+// methods. It calls open once for each of its parallel subtests; the stores may share their data, since every session and
+// every user has a random ID.
 //
 // To test the time to live, Run sleeps for some seconds, unless the store has a method Advance(time.Duration) that makes
 // that time pass for the sessions of this one store.
@@ -60,6 +61,7 @@ func Run(t *testing.T, open func(t *testing.T) driver.Store) {
 			test(suite{T: t, Store: open(t), ctx: ctx, id: rand.Text()})
 		})
 	}
+	t.Run("users", func(t *testing.T) { runUsers(t, open) })
 }
 
 func (s suite) absent() {
