@@ -204,13 +204,6 @@ var endings = map[string]func(t *testing.T, b testkit.Backend, manager *session.
 	"destroyed": func(t *testing.T, _ testkit.Backend, manager *session.Manager, cookies []*http.Cookie, _ string) {
 		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
 	},
-	"renewed": func(t *testing.T, _ testkit.Backend, manager *session.Manager, cookies []*http.Cookie, _ string) {
-		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
-			if err := s.Renew(); err != nil {
-				t.Error(err)
-			}
-		})
-	},
 	"deleted in Redis": func(_ *testing.T, b testkit.Backend, _ *session.Manager, _ []*http.Cookie, id string) {
 		b.Do("DEL", "session:"+id)
 	},
@@ -249,6 +242,46 @@ func TestSlowRequestNeverBringsASessionBack(t *testing.T) {
 					}
 				})
 			}
+		}
+	})
+}
+
+// What had loaded the session before it was renewed does nothing, and is told so, with two exceptions: who only reads need
+// not know, and a second renewal of a visitor's session gives that browser a second session of the same values.
+func TestSlowRequestThatMeetsARenewalIsToldToAskAgain(t *testing.T) {
+	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
+		manager := testkit.NewManager(t, session.Config{Store: b.Store})
+		for work, do := range testkit.SlowWorks() {
+			t.Run("it "+work, func(t *testing.T) {
+				cookies, id := testkit.Begin(t, manager, map[string]any{"user": "alice"})
+				var renewed *http.Response
+				response := testkit.Request(t, manager, cookies, func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+					renewed = testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+						if err := s.Renew(); err != nil {
+							t.Error(err)
+						}
+					})
+					do(w, s)
+				})
+				status, retry, cookie := http.StatusServiceUnavailable, "1", 0
+				switch work {
+				case "reads", "writes after the headers":
+					status, retry = http.StatusOK, ""
+				case "renews":
+					status, retry, cookie = http.StatusOK, "", 1
+				}
+				if response.StatusCode != status || response.Header.Get("Retry-After") != retry || len(response.Cookies()) != cookie {
+					t.Errorf("status %d, headers %v", response.StatusCode, response.Header)
+				}
+				for _, c := range append(response.Cookies(), renewed.Cookies()...) {
+					if got := testkit.Values(t, manager, []*http.Cookie{c}); got != `{"user":"alice"}` {
+						t.Errorf("the new session has %s", got)
+					}
+				}
+				if got := b.Get(t, id); !strings.Contains(got, `"_renewed"`) {
+					t.Errorf("in the place of the old session there is %s", got)
+				}
+			})
 		}
 	})
 }

@@ -27,6 +27,21 @@ type Config struct {
 	// least a second, and rounded up to one; 0 means 8 hours, or IdleTimeout if that is more. See ASVS 5.0, 7.3.2.
 	Lifetime time.Duration
 
+	// Persistent makes the cookie survive the end of the browser, until the session's Lifetime is over. OWASP advises
+	// against it where signing in matters.
+	Persistent bool
+
+	// Classes are the lifetimes of the sessions that [Session.SignIn] gives another [Class] than 0. That of [Remembered]
+	// need not be named.
+	Classes map[Class]Lifetimes
+
+	// SessionsPerUser is how many sessions a user can have at once; 0 means any number. A sign-in beyond it ends the
+	// sessions of the oldest sign-ins, for the reason [OverLimit]. It needs a Store that knows users.
+	SessionsPerUser int
+
+	// RefuseMore lets a sign-in beyond SessionsPerUser fail with [ErrLimit] instead.
+	RefuseMore bool
+
 	// Cookie describes the session's cookie.
 	Cookie Cookie
 
@@ -34,17 +49,21 @@ type Config struct {
 	// means 1 MiB. A session that is larger can be read and made smaller; saving it is ErrTooLarge.
 	MaxBytes int
 
-	// StoreTimeout bounds one load, and one save with all its retries. It is at least a millisecond; 0 means 3 seconds.
+	// StoreTimeout bounds one load, and one save with all its retries. It is at least a millisecond and less than 10
+	// seconds; 0 means 3 seconds.
 	StoreTimeout time.Duration
 
 	// OnError answers a request whose session could not be saved, in place of its handler, whose response is dropped;
-	// or not be loaded, where [Manager.HandlerFunc] does it. The headers are as they were before the handler, and
-	// Cache-Control: no-store. Nil means to log err and to answer 503.
+	// or not be loaded, where [Manager.HandlerFunc] does it. The headers are as they were before the handler, with
+	// Cache-Control: no-store, and Retry-After: 1 for [ErrRenewed]. Nil means to log err and to answer 503, or 403 where a
+	// sign-in was refused by [ErrRevoked] or [ErrLimit].
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
 	// Logger gets what no request can answer for: stored values that are no sessions, and saves that failed after the
 	// response had left. It gets IDs, never tokens or values. Nil means slog.Default().
 	Logger *slog.Logger
+
+	classes classes // also 0
 }
 
 const (
@@ -52,6 +71,9 @@ const (
 	defaultLifetime     = 8 * time.Hour
 	defaultMaxBytes     = 1 << 20
 	defaultStoreTimeout = 3 * time.Second
+
+	// maxStoreTimeout is what a renewal must not outlive: its marker counts for three times as long.
+	maxStoreTimeout = 10 * time.Second
 
 	// minMaxBytes leaves room for a session of one short value.
 	minMaxBytes = 64
@@ -77,19 +99,31 @@ func (c Config) withDefaults() Config {
 		c.OnError = logAndAnswer(c.Logger)
 	}
 	c.Cookie = c.Cookie.withDefaults()
+	c.classes = newClasses(Lifetimes{c.IdleTimeout, c.Lifetime, c.Persistent}, c.Classes)
 	return c
 }
 
 func logAndAnswer(logger *slog.Logger) func(http.ResponseWriter, *http.Request, error) {
 	return func(w http.ResponseWriter, r *http.Request, err error) {
 		level := slog.LevelError
-		if r.Context().Err() != nil {
-			level = slog.LevelInfo // the client has most likely hung up
+		if r.Context().Err() != nil || errors.Is(err, ErrRenewed) || isRefusal(err) {
+			level = slog.LevelInfo // no failure: the client has most likely hung up, or asks again
 		}
 		logger.Log(r.Context(), level, "session unavailable", "error", err)
-		http.Error(w, "session unavailable", http.StatusServiceUnavailable)
+		answer(w, err)
 	}
 }
+
+func answer(w http.ResponseWriter, err error) {
+	if isRefusal(err) {
+		http.Error(w, "not signed in", http.StatusForbidden)
+		return
+	}
+	http.Error(w, "session unavailable", http.StatusServiceUnavailable)
+}
+
+// isRefusal reports whether err is that of a sign-in which is not allowed.
+func isRefusal(err error) bool { return errors.Is(err, ErrRevoked) || errors.Is(err, ErrLimit) }
 
 // validate checks a Config that has its defaults.
 func (c Config) validate() error {
@@ -97,16 +131,28 @@ func (c Config) validate() error {
 	if c.Store == nil {
 		errs = append(errs, errors.New("session: Config.Store is missing: see redisstore.Open"))
 	}
-	atLeast := func(field string, got, least time.Duration) {
-		if got < least {
-			errs = append(errs, fmt.Errorf("session: Config.%s is %v: it must be at least %v, or 0 for the default", field, got, least))
-		}
+	if c.StoreTimeout < time.Millisecond || c.StoreTimeout >= maxStoreTimeout {
+		errs = append(errs, fmt.Errorf("session: Config.StoreTimeout is %v: it must be from 1ms to less than %v, or 0 for the default", c.StoreTimeout, maxStoreTimeout))
 	}
-	atLeast("IdleTimeout", c.IdleTimeout, time.Millisecond)
-	atLeast("Lifetime", c.Lifetime, time.Second)
-	atLeast("StoreTimeout", c.StoreTimeout, time.Millisecond)
+	if _, ok := c.Classes[0]; ok {
+		errs = append(errs, errors.New("session: Config.Classes[0] is what the fields of Config say: leave it out"))
+	}
 	if c.MaxBytes < minMaxBytes || c.MaxBytes > object.MaxSize {
 		errs = append(errs, fmt.Errorf("session: Config.MaxBytes is %d: it must be from %d to %d, or 0 for the default", c.MaxBytes, minMaxBytes, object.MaxSize))
 	}
-	return errors.Join(errors.Join(errs...), c.Cookie.validate(c.Lifetime))
+	return errors.Join(errors.Join(errs...), c.classes.validate(), c.validateLimit(), c.Cookie.validate())
+}
+
+// validateLimit checks what concerns the sessions of a user.
+func (c Config) validateLimit() error {
+	_, known := c.Store.(driver.Users)
+	switch {
+	case c.SessionsPerUser < 0:
+		return fmt.Errorf("session: Config.SessionsPerUser is %d: it must not be negative", c.SessionsPerUser)
+	case c.SessionsPerUser > 0 && c.Store != nil && !known:
+		return fmt.Errorf("session: Config.SessionsPerUser needs a Store that knows users, which a %T does not", c.Store)
+	case c.RefuseMore && c.SessionsPerUser == 0:
+		return errors.New("session: Config.RefuseMore needs SessionsPerUser")
+	}
+	return nil
 }

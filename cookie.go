@@ -30,10 +30,6 @@ type Cookie struct {
 	// SameSite is Lax, Strict or None; 0 means Lax. None needs Secure. See RFC 6265bis, section 4.1.2.7.
 	SameSite http.SameSite
 
-	// Persistent makes the cookie survive the end of the browser, until the session's Lifetime is over. OWASP advises
-	// against it where signing in matters.
-	Persistent bool
-
 	// Partitioned keeps a cookie that is used inside other sites apart for each of them (CHIPS). It needs Secure.
 	Partitioned bool
 
@@ -45,9 +41,6 @@ type Cookie struct {
 const (
 	hostCookieName  = "__Host-session"
 	plainCookieName = "session"
-
-	// maxCookieAge is where user agents cut a cookie's life: RFC 6265bis, section 5.5.
-	maxCookieAge = 400 * 24 * time.Hour
 
 	// maxCookieSize, of name and value, and maxAttributeSize are what user agents take: RFC 6265bis, section 5.6.
 	maxCookieSize    = 4096
@@ -75,8 +68,8 @@ func (c Cookie) withDefaults() Cookie {
 }
 
 // validate checks a Cookie that has its defaults.
-func (c Cookie) validate(lifetime time.Duration) error {
-	return errors.Join(c.validateAttributes(), c.validatePrefix(), c.validateAge(lifetime))
+func (c Cookie) validate() error {
+	return errors.Join(c.validateAttributes(), c.validatePrefix())
 }
 
 func (c Cookie) validateAttributes() error {
@@ -141,19 +134,12 @@ func (c Cookie) hostRules() error {
 	return nil
 }
 
-func (c Cookie) validateAge(lifetime time.Duration) error {
-	if c.Persistent && lifetime > maxCookieAge {
-		return fmt.Errorf("session: Config.Lifetime %v is more than the 400 days that browsers keep a Persistent cookie", lifetime)
-	}
-	return nil
-}
-
 // set puts the cookie with this token into h, in place of one that is there already: RFC 6265bis, section 4.1.1,
-// forbids two of a name in one response. The twins, if any, are cleared by it.
-func (c Cookie) set(h http.Header, issued *token.Token, twins []*http.Cookie) {
+// forbids two of a name in one response. The twins, if any, are cleared by it. A persistent one outlives the browser.
+func (c Cookie) set(h http.Header, issued *token.Token, persistent bool, twins []*http.Cookie) {
 	cookie := c.attributes()
 	cookie.Value = issued.Text
-	if c.Persistent {
+	if persistent {
 		cookie.MaxAge = max(1, int(time.Until(issued.Deadline).Seconds()))
 	}
 	c.replace(h, append(twins, cookie))

@@ -25,7 +25,6 @@ func TestSetCookieLine(t *testing.T) {
 		"name":          {session.Cookie{Name: "id"}, "id=T; Path=/; HttpOnly; Secure; SameSite=Lax"},
 		"secure prefix": {session.Cookie{Name: "__Secure-id", Domain: "example.com"}, "__Secure-id=T; Path=/; Domain=example.com; HttpOnly; Secure; SameSite=Lax"},
 		"host http":     {session.Cookie{Name: "__Host-Http-id"}, "__Host-Http-id=T; Path=/; HttpOnly; Secure; SameSite=Lax"},
-		"persistent":    {session.Cookie{Persistent: true}, "__Host-session=T; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=Lax"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -52,28 +51,27 @@ func TestCookieFaults(t *testing.T) {
 		cookie   session.Cookie
 		mentions string
 	}{
-		"a name with a space":             {session.Cookie{Name: "my id"}, "invalid"},
-		"__Host- with Domain":             {session.Cookie{Name: "__Host-id", Domain: "example.com"}, "forbids Domain"},
-		"__Host- with Path":               {session.Cookie{Name: "__Host-id", Path: "/app"}, "demands the Path /"},
-		"__Host- over HTTP":               {session.Cookie{Name: "__Host-id", InsecureHTTP: true}, "forbids InsecureHTTP"},
-		"__host- in lower case":           {session.Cookie{Name: "__host-id", InsecureHTTP: true}, "forbids InsecureHTTP"},
-		"__Host-Http- with Domain":        {session.Cookie{Name: "__Host-Http-id", Domain: "example.com"}, "forbids Domain"},
-		"__Secure- over HTTP":             {session.Cookie{Name: "__Secure-id", InsecureHTTP: true}, "forbids InsecureHTTP"},
-		"__Http- over HTTP":               {session.Cookie{Name: "__Http-id", InsecureHTTP: true}, "forbids InsecureHTTP"},
-		"SameSite=None over HTTP":         {session.Cookie{SameSite: http.SameSiteNoneMode, InsecureHTTP: true}, "SameSite=None"},
-		"Partitioned over HTTP":           {session.Cookie{Partitioned: true, InsecureHTTP: true}, "Partitioned"},
-		"SameSite left to the browser":    {session.Cookie{SameSite: http.SameSiteDefaultMode}, "SameSite"},
-		"an unknown SameSite":             {session.Cookie{SameSite: 9}, "SameSite"},
-		"a Domain with a port":            {session.Cookie{Domain: "localhost:80"}, "Domain"},
-		"a Path without a slash":          {session.Cookie{Path: "app"}, "slash"},
-		"a Path with a semicolon":         {session.Cookie{Path: "/a;b"}, "Path"},
-		"a Name that is too long":         {session.Cookie{Name: strings.Repeat("n", 4096-42)}, "4096"},
-		"a Path that is too long":         {session.Cookie{Path: "/" + strings.Repeat("p", 1024)}, "1024"},
-		"Persistent for more than a year": {session.Cookie{Persistent: true}, "400 days"},
+		"a name with a space":          {session.Cookie{Name: "my id"}, "invalid"},
+		"__Host- with Domain":          {session.Cookie{Name: "__Host-id", Domain: "example.com"}, "forbids Domain"},
+		"__Host- with Path":            {session.Cookie{Name: "__Host-id", Path: "/app"}, "demands the Path /"},
+		"__Host- over HTTP":            {session.Cookie{Name: "__Host-id", InsecureHTTP: true}, "forbids InsecureHTTP"},
+		"__host- in lower case":        {session.Cookie{Name: "__host-id", InsecureHTTP: true}, "forbids InsecureHTTP"},
+		"__Host-Http- with Domain":     {session.Cookie{Name: "__Host-Http-id", Domain: "example.com"}, "forbids Domain"},
+		"__Secure- over HTTP":          {session.Cookie{Name: "__Secure-id", InsecureHTTP: true}, "forbids InsecureHTTP"},
+		"__Http- over HTTP":            {session.Cookie{Name: "__Http-id", InsecureHTTP: true}, "forbids InsecureHTTP"},
+		"SameSite=None over HTTP":      {session.Cookie{SameSite: http.SameSiteNoneMode, InsecureHTTP: true}, "SameSite=None"},
+		"Partitioned over HTTP":        {session.Cookie{Partitioned: true, InsecureHTTP: true}, "Partitioned"},
+		"SameSite left to the browser": {session.Cookie{SameSite: http.SameSiteDefaultMode}, "SameSite"},
+		"an unknown SameSite":          {session.Cookie{SameSite: 9}, "SameSite"},
+		"a Domain with a port":         {session.Cookie{Domain: "localhost:80"}, "Domain"},
+		"a Path without a slash":       {session.Cookie{Path: "app"}, "slash"},
+		"a Path with a semicolon":      {session.Cookie{Path: "/a;b"}, "Path"},
+		"a Name that is too long":      {session.Cookie{Name: strings.Repeat("n", 4096-42)}, "4096"},
+		"a Path that is too long":      {session.Cookie{Path: "/" + strings.Repeat("p", 1024)}, "1024"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			_, err := session.New(session.Config{Store: b.Store, Lifetime: 401 * 24 * time.Hour, Cookie: test.cookie})
+			_, err := session.New(session.Config{Store: b.Store, Cookie: test.cookie})
 			if err == nil || !strings.Contains(err.Error(), test.mentions) || !strings.HasPrefix(err.Error(), "session: Config.") {
 				t.Errorf("got %v", err)
 			}

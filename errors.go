@@ -8,8 +8,20 @@ import (
 )
 
 var (
-	// ErrEnded says that the session is no more: it was destroyed, renewed under another ID, or it expired.
+	// ErrEnded says that the session is no more: it was destroyed, ended by somebody, or it expired.
 	ErrEnded = record.ErrEnded
+
+	// ErrRenewed says that the request came with a token that another request of the same client has replaced some
+	// seconds ago, by [Session.SignIn] or [Session.Renew], and that nothing was done. The client has the new cookie by
+	// now, so that it succeeds if it asks again: answer 503 with Retry-After, as Config.OnError does by default.
+	ErrRenewed = record.ErrRenewed
+
+	// ErrRevoked says that all sessions of the user were ended after SignIn.Stamp was read, so that nobody was signed
+	// in: check the credential again.
+	ErrRevoked = record.ErrRevoked
+
+	// ErrLimit says that the user has Config.SessionsPerUser sessions and Config.RefuseMore refuses one more.
+	ErrLimit = record.ErrLimit
 
 	// ErrNoKey says that a session has no value of the key.
 	ErrNoKey = errors.New("session: no value of this key")

@@ -19,11 +19,12 @@ func New(config Config) (*Manager, error) {
 	return &Manager{
 		config: config,
 		keeper: record.Keeper{
-			Store:       config.Store,
-			IdleTimeout: config.IdleTimeout,
-			Lifetime:    config.Lifetime,
-			MaxBytes:    config.MaxBytes,
-			Logger:      config.Logger,
+			Store:    config.Store,
+			Classes:  config.classes.lifetimes(),
+			MaxBytes: config.MaxBytes,
+			Limit:    config.SessionsPerUser,
+			Refuse:   config.RefuseMore,
+			Logger:   config.Logger,
 		},
 	}, nil
 }

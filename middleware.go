@@ -51,7 +51,7 @@ func (m *Manager) HandlerFunc(f func(w http.ResponseWriter, r *http.Request, s *
 	return m.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s, err := m.Load(r.Context())
 		if err != nil {
-			w.Header().Set("Cache-Control", "no-store")
+			setErrorHeader(w.Header(), err)
 			m.config.OnError(w, r, err)
 			return
 		}

@@ -21,6 +21,24 @@ func (s *Session) commit(h http.Header) error {
 	return nil
 }
 
+// offer writes into the headers of an answer to a failure what an earlier save of the request has to say: the token of a
+// session that was begun or renewed by it, for its client would have none else.
+func (s *Session) offer(h http.Header) {
+	s.lock()
+	defer s.unlock()
+	if s.use != nil {
+		s.writeHeader(h)
+	}
+}
+
+// setErrorHeader writes the headers of the answer to a failure.
+func setErrorHeader(h http.Header, err error) {
+	h.Set("Cache-Control", "no-store")
+	if errors.Is(err, ErrRenewed) {
+		h.Set("Retry-After", "1") // by then the client has the new cookie
+	}
+}
+
 // reopen lets the session be changed as before its commit, for the headers have not left.
 func (s *Session) reopen() {
 	s.lock()
@@ -64,7 +82,7 @@ func (s *Session) writeHeader(h http.Header) {
 	issued, revoked := s.use.record.Issued(), s.use.record.IsRevoked()
 	switch {
 	case issued != nil:
-		s.config.Cookie.set(h, issued, s.twins())
+		s.config.Cookie.set(h, issued, s.config.classes.arePersistent(Class(issued.Class)), s.twins())
 	case revoked:
 		s.config.Cookie.clear(h, s.twins())
 	case !s.use.loaded:

@@ -206,17 +206,11 @@ func (s *Session) JSON() []byte {
 func (s *Session) Renew() error {
 	s.lock()
 	defer s.unlock()
-	if err := s.changeable(); err != nil {
+	if err := s.renewable(); err != nil {
 		return err
 	}
-	if !s.use.record.IsStored() {
-		return s.beginnable()
-	}
-	if s.barred == nil && s.sent {
-		s.barred = ErrHeadersSent
-	}
-	if s.barred != nil {
-		return s.barred
+	if s.use.record.IsLate() {
+		return ErrRenewed
 	}
 	s.use.record.Renew()
 	return nil
@@ -335,8 +329,25 @@ func (s *Session) settable(key string) error {
 	if err := s.changeable(); err != nil {
 		return err
 	}
+	switch {
+	case s.use.record.IsLate():
+		return ErrRenewed
+	case !s.use.record.IsStored():
+		return s.beginnable()
+	}
+	return s.barred
+}
+
+// renewable returns why the session can get no new token, or nil.
+func (s *Session) renewable() error {
+	if err := s.changeable(); err != nil {
+		return err
+	}
 	if !s.use.record.IsStored() {
 		return s.beginnable()
+	}
+	if s.barred == nil && s.sent {
+		s.barred = ErrHeadersSent
 	}
 	return s.barred
 }
@@ -354,8 +365,8 @@ func (s *Session) beginnable() error {
 
 // changeable returns why no change can be saved any more, or nil.
 func (s *Session) changeable() error {
-	if s.closed == nil && s.use.record.HasEnded() {
-		return ErrEnded
+	if s.closed == nil {
+		return s.use.record.Over()
 	}
 	return s.closed
 }
@@ -366,7 +377,7 @@ func (s *Session) removable(method string) bool {
 		s.logIgnored(method)
 		return false
 	}
-	return !s.use.record.HasEnded()
+	return s.use.record.Over() == nil
 }
 
 func (s *Session) logIgnored(method string) {

@@ -178,6 +178,8 @@ func (w *responseWriter) replace(err error) {
 	w.err = fmt.Errorf("session: the response was replaced, for the session was not saved: %w", err)
 	w.session.close(w.err)
 	w.resetHeader()
+	w.session.offer(w.inner.Header())
+	setErrorHeader(w.inner.Header(), err)
 	w.state = answering
 	w.session.config.OnError(w.exposed, w.request, err)
 	if w.state == answering {
@@ -191,7 +193,6 @@ func (w *responseWriter) resetHeader() {
 	h := w.inner.Header()
 	clear(h)
 	maps.Copy(h, w.entry)
-	h.Set("Cache-Control", "no-store")
 }
 
 // finish is called when the handler has returned.

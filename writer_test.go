@@ -106,8 +106,8 @@ func TestFailedHijackThenDestroy(t *testing.T) {
 		_ = hijackError(w)
 		s.Destroy()
 	})
-	if got := w.Header().Get("Set-Cookie"); !strings.Contains(got, "Max-Age=0") || len(b.Keys(t)) != 0 {
-		t.Errorf("Set-Cookie %q, keys %q", got, b.Keys(t))
+	if got := w.Header().Get("Set-Cookie"); !strings.Contains(got, "Max-Age=0") || len(b.Living(t)) != 0 {
+		t.Errorf("Set-Cookie %q, living %q", got, b.Living(t))
 	}
 }
 

@@ -28,7 +28,7 @@ type Store struct {
 	advanced time.Duration
 	entries  map[string]*entry
 	queue    queue // the same entries
-	users    map[string]*user
+	users    users
 }
 
 // Advance makes d pass for the sessions of this store, for tests of what expires. Otherwise its clock is the real one.
@@ -65,7 +65,7 @@ func (s *Store) Peek(_ context.Context, id string) ([]byte, time.Duration, error
 func (s *Store) look(id string) (*entry, error) {
 	found := s.find(id)
 	switch {
-	case !s.counts(id):
+	case !s.users.count(id, s.now()):
 		return found, driver.ErrRemoved
 	case found == nil:
 		return nil, driver.ErrNotFound
@@ -149,10 +149,7 @@ func (s *Store) remove(e *entry) {
 	heap.Remove(&s.queue, e.place)
 }
 
-// sweepStep is how many expired values a save or deletion removes: more than the one that a save can add, so that the
-// expired ones come to an end.
-const sweepStep = 4
-
+// sweep removes a few expired values.
 func (s *Store) sweep() {
 	now := s.now()
 	for range sweepStep {

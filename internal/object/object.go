@@ -128,6 +128,9 @@ func normal(name string) string {
 	return string([]rune(name))
 }
 
+// Len returns the number of members, duplicates included.
+func (o *Object) Len() int { return len(o.members) }
+
 // find returns the index of the last member of that normal name, or -1.
 func (o *Object) find(name string) int {
 	for i := len(o.members) - 1; i >= 0; i-- {

@@ -149,3 +149,14 @@ func (c *changes) dropLast() bool {
 func (c *changes) drop() { *c = changes{} }
 
 func (c *changes) areNone() bool { return len(c.list) == 0 }
+
+// removeTouched removes from members what any of the changes concerns.
+func (c *changes) removeTouched(members *object.Object) {
+	for i := range c.list {
+		if c.list[i].kind == clearing {
+			*members = object.Object{}
+			return
+		}
+		members.Delete(c.list[i].key)
+	}
+}

@@ -15,71 +15,119 @@ import (
 // A Keeper is the store as a Manager uses it, and the only one that calls it. Its fields do not change; it serves any
 // number of records at once.
 type Keeper struct {
-	Store       driver.Store
-	IdleTimeout time.Duration
-	Lifetime    time.Duration
-	MaxBytes    int
-	Logger      *slog.Logger // gets the contexts that the methods get
+	Store    driver.Store
+	Classes  map[uint8]Lifetimes // has 0
+	MaxBytes int
+	Limit    int          // of the sessions of a user; 0 is any number
+	Refuse   bool         // one more than Limit
+	Logger   *slog.Logger // gets the contexts that the methods get
 
 	turns turns
 }
 
-// ttl returns how long a session with this deadline is kept without use. It is less than a millisecond when the session
-// is over.
-func (k *Keeper) ttl(deadline time.Time) time.Duration {
-	return min(k.IdleTimeout, time.Until(deadline))
+// Lifetimes are how long the sessions of a class live.
+type Lifetimes struct {
+	IdleTimeout time.Duration
+	Lifetime    time.Duration
+}
+
+// lifetimes returns those of a class. A class that is configured no more has those of class 0.
+func (k *Keeper) lifetimes(class uint8) Lifetimes {
+	if found, ok := k.Classes[class]; ok {
+		return found
+	}
+	return k.Classes[0]
+}
+
+// ttl returns how long a session is kept without use. It is less than a millisecond when the session is over.
+func (k *Keeper) ttl(ref token.Reference) time.Duration {
+	return min(k.lifetimes(ref.Class).IdleTimeout, time.Until(ref.Deadline))
 }
 
 func isOver(ttl time.Duration) bool { return ttl < time.Millisecond }
 
-// newToken makes the token of a session that begins.
-func (k *Keeper) newToken() *token.Token { return token.New(time.Now(), k.Lifetime) }
+// newToken makes the token of a session that begins. The user is "" for nobody.
+func (k *Keeper) newToken(user string, class uint8) *token.Token {
+	now, lifetime := time.Now(), k.lifetimes(class).Lifetime
+	if user == "" {
+		return token.New(now, lifetime)
+	}
+	return token.NewOf(token.Tag(user), class, now, lifetime)
+}
 
 // A fetch gets what is stored, and tells how long it is kept without use.
-type fetch func(k *Keeper, ctx context.Context, ref token.Reference) (value.Value, time.Duration, error)
+type fetch func(k *Keeper, ctx context.Context, ref token.Reference) (found, time.Duration, error)
+
+// found is a session, or the mark in its place.
+type found struct {
+	value value.Value
+	owner owner // of the ID of a user
+	mark  *mark // nil for a session
+}
 
 // load returns what is stored and gives it its time to live anew. A value that is no session is logged, left alone, and
 // driver.ErrNotFound.
-func (k *Keeper) load(ctx context.Context, ref token.Reference) (value.Value, time.Duration, error) {
-	ttl := k.ttl(ref.Deadline)
+func (k *Keeper) load(ctx context.Context, ref token.Reference) (found, time.Duration, error) {
+	ttl := k.ttl(ref)
 	if isOver(ttl) {
-		return value.Value{}, 0, driver.ErrNotFound
+		return found{}, 0, driver.ErrNotFound
 	}
 	text, err := k.Store.Load(ctx, ref.ID, ttl)
-	v, err := k.parsed(ctx, ref.ID, text, err)
-	return v, ttl, err
+	f, err := k.found(ctx, ref.ID, text, err)
+	return f, ttl, err
 }
 
 // peek is load that gives no more time to live.
-func (k *Keeper) peek(ctx context.Context, ref token.Reference) (value.Value, time.Duration, error) {
-	if isOver(k.ttl(ref.Deadline)) {
-		return value.Value{}, 0, driver.ErrNotFound
+func (k *Keeper) peek(ctx context.Context, ref token.Reference) (found, time.Duration, error) {
+	if isOver(k.ttl(ref)) {
+		return found{}, 0, driver.ErrNotFound
 	}
 	text, ttl, err := k.Store.Peek(ctx, ref.ID)
-	v, err := k.parsed(ctx, ref.ID, text, err)
-	return v, min(ttl, k.ttl(ref.Deadline)), err
+	f, err := k.found(ctx, ref.ID, text, err)
+	return f, min(ttl, k.ttl(ref)), err
 }
 
-// parsed is parse of what a store returns.
-func (k *Keeper) parsed(ctx context.Context, id string, text []byte, err error) (value.Value, error) {
-	if errors.Is(err, driver.ErrNotFound) && err != driver.ErrNotFound {
-		k.logInvalid(ctx, id, err)
+// found is what a store returns. An ID that is not one of its user's has its mark at most.
+func (k *Keeper) found(ctx context.Context, id string, text []byte, err error) (found, error) {
+	removed := errors.Is(err, driver.ErrRemoved)
+	switch {
+	case removed && text == nil:
+		return found{}, driver.ErrNotFound
+	case err != nil && !removed:
+		if errors.Is(err, driver.ErrNotFound) && err != driver.ErrNotFound {
+			k.logInvalid(ctx, id, err)
+		}
+		return found{}, err
 	}
-	if err != nil {
-		return value.Value{}, err
+	f, err := k.read(ctx, id, text)
+	if err == nil && (removed && f.mark == nil || f.isNothing()) {
+		err = driver.ErrNotFound
 	}
-	return k.parse(ctx, id, text)
+	return f, err
 }
 
-// parse returns text as a Value. What is no session is logged, and driver.ErrNotFound.
-func (k *Keeper) parse(ctx context.Context, id string, text []byte) (value.Value, error) {
+// isNothing reports whether it is a mark that is over.
+func (f *found) isNothing() bool { return f.mark != nil && *f.mark == mark{} }
+
+// read returns what text is. What is neither a session nor a mark is logged, and driver.ErrNotFound.
+func (k *Keeper) read(ctx context.Context, id string, text []byte) (found, error) {
 	v, err := value.Parse(text)
 	if err != nil {
 		k.logInvalid(ctx, id, err)
-		return value.Value{}, driver.ErrNotFound
+		return found{}, driver.ErrNotFound
 	}
-	return v, nil
+	f := found{value: v, mark: markOf(v.Members)}
+	if f.mark == nil && driver.UserOf(id) != "" {
+		var ok bool
+		if f.owner, ok = ownerOf(v.Members, id); !ok {
+			k.logInvalid(ctx, id, errNotOfUser)
+			return found{}, driver.ErrNotFound
+		}
+	}
+	return f, nil
 }
+
+var errNotOfUser = errors.New("it does not name the user that its ID belongs to")
 
 func (k *Keeper) logInvalid(ctx context.Context, id string, err error) {
 	k.Logger.WarnContext(ctx, "stored value is not a session", "id", id, "error", err)
@@ -87,7 +135,7 @@ func (k *Keeper) logInvalid(ctx context.Context, id string, err error) {
 
 // begin stores the first value of a session, under an ID that is not in use.
 func (k *Keeper) begin(ctx context.Context, ref token.Reference, first []byte) error {
-	_, err := k.Store.Save(ctx, ref.ID, nil, first, k.ttl(ref.Deadline))
+	_, err := k.Store.Save(ctx, ref.ID, nil, first, k.ttl(ref))
 	if errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrNotFound) {
 		return fmt.Errorf("session: the store refused the new ID %s: %v", ref.ID, err)
 	}
@@ -96,14 +144,23 @@ func (k *Keeper) begin(ctx context.Context, ref token.Reference, first []byte) e
 
 // save stores next in place of was; see driver.Store for the errors.
 func (k *Keeper) save(ctx context.Context, ref token.Reference, was, next []byte) (current []byte, err error) {
-	ttl := k.ttl(ref.Deadline)
+	ttl := k.ttl(ref)
 	if isOver(ttl) {
 		return nil, driver.ErrNotFound
 	}
 	return k.Store.Save(ctx, ref.ID, was, next, ttl)
 }
 
-// end deletes a session and returns its last value.
-func (k *Keeper) end(ctx context.Context, id string) (last []byte, err error) {
-	return k.Store.Delete(ctx, id, nil)
+// mark is save of a marker.
+func (k *Keeper) mark(ctx context.Context, ref token.Reference, was, marker []byte) (current []byte, err error) {
+	ttl := min(k.ttl(ref), markerTTL)
+	if isOver(ttl) {
+		return nil, driver.ErrNotFound
+	}
+	return k.Store.Save(ctx, ref.ID, was, marker, ttl)
+}
+
+// remove deletes a session that is still was; see driver.Store for the errors.
+func (k *Keeper) remove(ctx context.Context, id string, was []byte) (current []byte, err error) {
+	return k.Store.Delete(ctx, id, was)
 }

@@ -13,9 +13,6 @@ import (
 	"github.com/sessionkv/session/internal/value"
 )
 
-// ErrEnded says that the session is no more. It is session.ErrEnded.
-var ErrEnded = errors.New("session: ended")
-
 // A Record is one session as one request knows it: what the store has of it, as far as is known, and what the request
 // did to it since. It is used by one goroutine at a time.
 type Record struct {
@@ -24,29 +21,54 @@ type Record struct {
 	state
 	members object.Object // what is stored, with the changes
 	changes changes       // since the last save
+	todo
 
-	renewing  bool     // the next save gives the session a new token
-	destroyed *state   // what Destroy was called on, until it is deleted
-	rivals    []string // IDs of living sessions whose tokens came together, so that none of them is used
-	ambiguous bool     // there were rivals
-	revoked   bool     // the client's token leads nowhere any more, by what this request did
+	destroyed *state  // what Destroy was called on, until it is deleted
+	rivals    []rival // living sessions whose tokens came together, so that none of them is used
+	ambiguous bool    // there were rivals
+	revoked   bool    // the client's token leads nowhere any more, by what this request did
 }
 
 // state is which session it is, and how it stands with the store.
 type state struct {
-	ref    token.Reference // also of a session that has ended; zero until it is stored
+	ref    token.Reference // also of a session that is over; zero until it is stored
+	owner  owner           // of the session of a user
 	stored value.Value     // what the store has
 	unsure *value.Value    // what a save of unknown outcome has sent
-	ended  bool            // a save found that the session is no more
+	late   *marker         // in the place of the session that the client's token led to, which was nobody's
+	over   error           // why nothing more can be saved
+	why    uint8           // somebody has ended it
 	issued *token.Token    // for the client
 	idle   time.Time       // until when it is kept without use
+}
+
+// todo is what the next save does besides the changes.
+type todo struct {
+	renewing bool    // it gives the session a new token
+	signing  *SignIn // and a user
+	others   uint8   // it ends the user's other sessions, for this reason
+}
+
+// A SignIn says who signs in.
+type SignIn struct {
+	User  string
+	Class uint8
+	Stamp string // that must still hold; "" for any
+	at    int64  // in Unix milliseconds
+}
+
+// A rival is a living session and what the store has of it.
+type rival struct {
+	id     string
+	stored []byte
 }
 
 // Init makes r an empty session of k's store.
 func (r *Record) Init(k *Keeper) { *r = Record{keeper: k} }
 
 // Find looks up what refs refer to. If several of them lead to living sessions, one may be an attacker's, so none is
-// used, and the session that begins next ends them. After an error r is empty.
+// used, and the session that begins next ends them. ErrRenewed says that the session of a user has another token by now.
+// After an error r is empty.
 func (r *Record) Find(ctx context.Context, refs []token.Reference) error {
 	return r.find(ctx, refs, (*Keeper).load)
 }
@@ -57,6 +79,8 @@ func (r *Record) Peek(ctx context.Context, refs []token.Reference) error {
 }
 
 func (r *Record) find(ctx context.Context, refs []token.Reference, fetch fetch) error {
+	var mark mark
+	var renewed error
 	for _, ref := range refs {
 		found, ttl, err := fetch(r.keeper, ctx, ref)
 		switch {
@@ -64,23 +88,40 @@ func (r *Record) find(ctx context.Context, refs []token.Reference, fetch fetch) 
 		case err != nil:
 			r.Init(r.keeper)
 			return err
+		case found.mark != nil:
+			mark = *found.mark
+			if mark.marker != nil && driver.UserOf(ref.ID) != "" {
+				renewed = ErrRenewed
+			}
 		case r.stored.Exists():
-			r.rivals = append(r.rivals, ref.ID)
+			r.rivals = append(r.rivals, rival{ref.ID, found.value.Bytes})
 		default:
-			r.ref = ref
-			r.saved(found)
+			r.ref, r.owner = ref, found.owner
+			r.saved(found.value)
 			r.keptFor(ttl)
 		}
 	}
-	if len(r.rivals) > 0 {
-		r.rivals, r.ambiguous = append([]string{r.ref.ID}, r.rivals...), true
-		r.keeper.Logger.WarnContext(ctx, "cookies of several living sessions, none is used", "ids", r.rivals)
-		r.forget()
+	switch {
+	case len(r.rivals) > 0:
+		r.refuseRivals(ctx)
+	case !r.stored.Exists():
+		r.late, r.why = mark.marker, mark.why
+		return renewed
 	}
 	return nil
 }
 
-// Reference returns what the session's token refers to, also when the session has ended; the zero Reference until it is
+func (r *Record) refuseRivals(ctx context.Context) {
+	r.rivals, r.ambiguous = append([]rival{{r.ref.ID, r.stored.Bytes}}, r.rivals...), true
+	ids := make([]string, len(r.rivals))
+	for i, rival := range r.rivals {
+		ids[i] = rival.id
+	}
+	r.keeper.Logger.WarnContext(ctx, "cookies of several living sessions, none is used", "ids", ids)
+	r.forget()
+}
+
+// Reference returns what the session's token refers to, also when the session is over; the zero Reference until it is
 // stored.
 func (r *Record) Reference() token.Reference { return r.ref }
 
@@ -90,8 +131,15 @@ func (r *Record) IdleDeadline() time.Time { return r.idle }
 // IsStored reports whether the store has the session, as far as is known.
 func (r *Record) IsStored() bool { return r.stored.Exists() }
 
-// HasEnded reports whether a save found that the session is no more.
-func (r *Record) HasEnded() bool { return r.ended }
+// IsLate reports whether the client's token led to a session of nobody that has another token by now. Then there is
+// nothing to see, and nothing to change but by a SignIn.
+func (r *Record) IsLate() bool { return r.late != nil && r.signing == nil }
+
+// Over returns why nothing more can be saved: ErrEnded or ErrRenewed; nil if something can.
+func (r *Record) Over() error { return r.over }
+
+// WhyEnded returns why somebody has ended the session, 0 if that is not known.
+func (r *Record) WhyEnded() uint8 { return r.why }
 
 // HadRivals reports whether Find came upon several living sessions.
 func (r *Record) HadRivals() bool { return r.ambiguous }
@@ -147,9 +195,14 @@ func (r *Record) remove(c change) {
 // Renew lets the next save give the session a new token. It does nothing if there is no session.
 func (r *Record) Renew() { r.renewing = r.stored.Exists() }
 
-// Destroy lets the next save delete the session. What is set afterwards begins a new one.
+// Destroy lets the next save delete the session. What is set afterwards begins a new one. It drops what was changed and
+// does no more where the client has another token by now.
 func (r *Record) Destroy() {
-	if r.destroyed == nil && (r.stored.Exists() || r.ended || len(r.rivals) > 0) {
+	if r.late != nil {
+		r.Discard()
+		return
+	}
+	if r.destroyed == nil && (r.stored.Exists() || r.over != nil || len(r.rivals) > 0) {
 		before := r.state
 		r.destroyed = &before
 	}
@@ -161,7 +214,7 @@ func (r *Record) Discard() {
 	if r.destroyed != nil {
 		r.state, r.destroyed = *r.destroyed, nil
 	}
-	r.members, r.unsure, r.renewing = r.stored.Members, nil, false
+	r.members, r.unsure, r.todo = r.stored.Members, nil, todo{}
 	r.changes.drop()
 }
 
@@ -170,29 +223,23 @@ func (r *Record) Free() { r.stored.Free() }
 
 // forget makes r an empty session that is not stored.
 func (r *Record) forget() {
-	r.state, r.members, r.renewing = state{}, object.Object{}, false
+	r.state, r.members, r.todo = state{}, object.Object{}, todo{}
 	r.changes.drop()
 }
 
-// end drops everything, for the session is no more. The ID stays, for logs.
-func (r *Record) end(ctx context.Context) error {
+// end drops everything, for the session is over. The ID stays, for logs.
+func (r *Record) end(ctx context.Context, over error) error {
 	id := r.ref.ID
-	if !r.changes.areNone() {
+	if over == ErrEnded && !r.changes.areNone() {
 		r.keeper.Logger.InfoContext(ctx, "session changes dropped, for it has ended", "id", id)
 	}
 	r.forget()
-	r.ref.ID, r.ended = id, true
-	return ErrEnded
+	r.ref.ID, r.over = id, over
+	return over
 }
 
 // keptFor notes how long the session is kept without use.
 func (r *Record) keptFor(ttl time.Duration) { r.idle = time.Now().Add(ttl) }
-
-// issue makes the session one whose token the client has to be given.
-func (r *Record) issue(fresh *token.Token) {
-	r.ref, r.issued, r.renewing = fresh.Reference, fresh, false
-	r.keptFor(r.keeper.ttl(r.ref.Deadline))
-}
 
 // saved makes current, which holds all changes, what later changes build on.
 func (r *Record) saved(current value.Value) {

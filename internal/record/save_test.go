@@ -19,7 +19,7 @@ import (
 
 func newKeeper(store driver.Store) *record.Keeper {
 	return &record.Keeper{
-		Store: store, IdleTimeout: time.Hour, Lifetime: time.Hour, MaxBytes: 200, Logger: slog.New(slog.DiscardHandler),
+		Store: store, Classes: map[uint8]record.Lifetimes{0: {IdleTimeout: time.Hour, Lifetime: time.Hour}}, MaxBytes: 200, Logger: slog.New(slog.DiscardHandler),
 	}
 }
 
@@ -236,8 +236,8 @@ func TestSaveThatFailsInItsTurnGivesTheTurnBack(t *testing.T) {
 	}
 }
 
-// What fails after the old session was deleted leaves nothing: to put the old value back could undo a Destroy.
-func TestRenewedSessionThatCannotTakeTheLastValueIsGone(t *testing.T) {
+// A renewal that fails before its marker stands leaves the old session as it was.
+func TestRenewThatCannotTakeTheLastValueLeavesTheSession(t *testing.T) {
 	long := []byte(`"` + strings.Repeat("x", 100) + `"`)
 	for name, c := range map[string]struct {
 		do    func(r *record.Record) error
@@ -269,8 +269,11 @@ func TestRenewedSessionThatCannotTakeTheLastValueIsGone(t *testing.T) {
 			if err := r.Save(t.Context(), nil); !errors.Is(err, c.want) {
 				t.Errorf("got %v", err)
 			}
-			if stored := memory.Stored(); len(stored) != 0 || r.Issued() != nil {
+			if stored := memory.Stored(); len(stored) != 1 || r.Issued() != nil {
 				t.Errorf("%d sessions are stored, a token is issued: %v", len(stored), r.Issued() != nil)
+			}
+			if got, want := values(t, k, ref), fmt.Sprintf(`{"n":1,"other":%s}`, c.other); got != want {
+				t.Errorf("stored %s, want %s", got, want)
 			}
 		})
 	}
@@ -288,7 +291,7 @@ func TestRenewThatIsNotMergedForTheStoreFails(t *testing.T) {
 	meddle(t, direct, ref, "other", "1")
 	down, saves := errors.New("down"), 0
 	store.BeforeSave = func() error {
-		if saves++; saves == 2 {
+		if saves++; saves == 3 { // the first is that of the new session, the second that of the marker
 			return down
 		}
 		return nil
@@ -296,7 +299,7 @@ func TestRenewThatIsNotMergedForTheStoreFails(t *testing.T) {
 	if err := r.Save(t.Context(), nil); !errors.Is(err, down) || !strings.Contains(err.Error(), "not merged") {
 		t.Errorf("got %v", err)
 	}
-	if stored := memory.Stored(); len(stored) != 0 || r.Issued() != nil {
+	if stored := memory.Stored(); len(stored) != 1 || r.Issued() != nil {
 		t.Errorf("%d sessions are stored, a token is issued: %v", len(stored), r.Issued() != nil)
 	}
 }
@@ -334,7 +337,7 @@ func TestTouchThatFailsKeepsTheSession(t *testing.T) {
 		t.Error(err)
 	}
 	store.OnLoad = func() error { return driver.ErrNotFound }
-	if err := r.Touch(t.Context()); err != record.ErrEnded || !r.HasEnded() {
+	if err := r.Touch(t.Context()); err != record.ErrEnded || r.Over() != record.ErrEnded {
 		t.Errorf("of a session that is gone: %v", err)
 	}
 }

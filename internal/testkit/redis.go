@@ -1,6 +1,8 @@
 package testkit
 
 import (
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -63,6 +65,18 @@ func (b Backend) Keys(t testing.TB) []string {
 		t.Fatal(err)
 	}
 	return keys
+}
+
+// Living returns the keys of the sessions that live: not those of values that say that one is over.
+func (b Backend) Living(t testing.TB) []string {
+	t.Helper()
+	return slices.DeleteFunc(b.Keys(t), func(key string) bool {
+		if kind := b.Do("TYPE", key); kind != "string" {
+			return true
+		}
+		value, err := redis.String(b.Do("GET", key), nil)
+		return err != nil || !strings.HasPrefix(value, "{") || strings.Contains(value, `"_renewed":`) || strings.Contains(value, `"_ended":`)
+	})
 }
 
 // MiniRedis returns a Backend of its own in this process.

@@ -1,21 +1,34 @@
-// Package token makes and reads the credential that a client presents: a random text that names the session's deadline
-// and leads, one way, to its ID.
+// Package token makes and reads the credential that a client presents: a random text that names the session's deadline,
+// its class and its user's tag, and leads, one way, to its ID.
 package token
 
 import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"math"
 	"time"
 
 	"github.com/google/uuid"
 )
 
-// A token is 32 bytes in base64url without padding: the deadline in Unix seconds, then random bytes. ASVS 5.0, 7.2.3,
-// asks for 128 random bits; these are 216. The deadline cannot be forged, for another deadline is another ID.
+// A token is 32 bytes in base64url without padding. The first says what the others are: a deadline in Unix seconds, which
+// four bytes hold until 2106, for a user the class and the tag, and random bytes. ASVS 5.0, 7.2.3, asks for 128 random
+// bits; a session of nobody has 216, and one of a user 128. Nothing of it can be forged, for another text is another ID.
 const (
-	size          = 32
-	deadlineBytes = 5
+	size = 32
+
+	layout      = 0 // the place of the byte that says which layout it is
+	ofNobody    = 0
+	ofUser      = 1
+	deadlineAt  = 1
+	classAt     = deadlineAt + 4
+	tagAt       = classAt + 1
+	tagBytes    = 10
+	randomAt    = classAt // of a session of nobody
+	randomOfTag = tagAt + tagBytes
 
 	// Length is how many characters a token has.
 	Length = 43
@@ -32,47 +45,72 @@ type Token struct {
 
 // A Reference is what a token tells before the store is asked. The zero Reference is that of no session.
 type Reference struct {
-	ID       string
+	ID       string // with a colon behind the tag, if it is of a user
 	Deadline time.Time
+	Class    uint8 // of a session of a user
 }
 
-// New makes a token whose deadline is lifetime after now, rounded up to the second.
+// New makes a token of a session of nobody, whose deadline is lifetime after now, rounded up to the second.
 func New(now time.Time, lifetime time.Duration) *Token {
-	deadline := time.Unix(now.Add(lifetime).Add(time.Second-time.Nanosecond).Unix(), 0)
 	var raw [size]byte
-	for i, rest := deadlineBytes-1, uint64(deadline.Unix()); i >= 0; i, rest = i-1, rest>>8 {
-		raw[i] = byte(rest)
-	}
-	_, _ = rand.Read(raw[deadlineBytes:]) // never fails: it ends the program instead
+	_, _ = rand.Read(raw[randomAt:]) // never fails: it ends the program instead
+	return finish(&raw, now, lifetime)
+}
+
+// NewOf makes a token of a session of the user with this tag, which is one that [Tag] has returned.
+func NewOf(tag string, class uint8, now time.Time, lifetime time.Duration) *Token {
+	raw := [size]byte{layout: ofUser, classAt: class}
+	_, _ = hex.Decode(raw[tagAt:], []byte(tag))
+	_, _ = rand.Read(raw[randomOfTag:])
+	return finish(&raw, now, lifetime)
+}
+
+func finish(raw *[size]byte, now time.Time, lifetime time.Duration) *Token {
+	seconds := min(now.Add(lifetime).Add(time.Second-time.Nanosecond).Unix(), math.MaxUint32)
+	binary.BigEndian.PutUint32(raw[deadlineAt:], uint32(seconds))
 	text := encoding.EncodeToString(raw[:])
-	return &Token{text, Reference{id(text), deadline}}
+	return &Token{text, reference(raw, text)}
+}
+
+// Tag is the name of a user in tokens and in the store: one way, and of one length whatever the user is called.
+func Tag(user string) string {
+	hash := sha256.Sum256([]byte(user))
+	return hex.EncodeToString(hash[:tagBytes])
 }
 
 // Parse returns what a token refers to. It is false if the text has not the form of a token, or its deadline is not after
 // now.
 func Parse(text string, now time.Time) (Reference, bool) {
-	deadline, ok := deadline(text)
-	if !ok || !now.Before(deadline) {
+	raw, ok := decode(text)
+	if !ok || raw[layout] > ofUser || !now.Before(deadline(&raw)) {
 		return Reference{}, false
 	}
-	return Reference{id(text), deadline}, true
+	return reference(&raw, text), true
 }
 
-func deadline(token string) (_ time.Time, ok bool) {
+func decode(token string) (raw [size]byte, ok bool) {
 	if len(token) != Length {
-		return time.Time{}, false
+		return raw, false
 	}
 	var text [Length]byte
 	copy(text[:], token)
-	var raw [size]byte
-	if n, err := encoding.Decode(raw[:], text[:]); err != nil || n != size {
-		return time.Time{}, false
+	n, err := encoding.Decode(raw[:], text[:])
+	return raw, err == nil && n == size
+}
+
+func deadline(raw *[size]byte) time.Time {
+	return time.Unix(int64(binary.BigEndian.Uint32(raw[deadlineAt:])), 0)
+}
+
+// reference returns what a token refers to, whose bytes and text these are.
+func reference(raw *[size]byte, text string) Reference {
+	ref := Reference{ID: id(text), Deadline: deadline(raw)}
+	if raw[layout] == ofUser {
+		var tag [2 * tagBytes]byte
+		hex.Encode(tag[:], raw[tagAt:randomOfTag])
+		ref.ID, ref.Class = string(tag[:])+":"+ref.ID, raw[classAt]
 	}
-	var seconds int64
-	for _, b := range raw[:deadlineBytes] {
-		seconds = seconds<<8 | int64(b)
-	}
-	return time.Unix(seconds, 0), true
+	return ref
 }
 
 // id returns the ID that a token leads to: one way, so that whoever reads the store cannot sign in. It is

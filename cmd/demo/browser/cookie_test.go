@@ -22,7 +22,7 @@ func TestBrowserTakesTheCookie(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name     string
-		cookie   session.Cookie
+		config   session.Config
 		want     network.Cookie
 		lifetime time.Duration // of the cookie, if it is Persistent
 	}{
@@ -32,17 +32,17 @@ func TestBrowserTakesTheCookie(t *testing.T) {
 		},
 		{
 			name:   "HTTP",
-			cookie: session.Cookie{InsecureHTTP: true},
+			config: session.Config{Cookie: session.Cookie{InsecureHTTP: true}},
 			want:   network.Cookie{Name: "session", Path: "/", SameSite: network.CookieSameSiteLax},
 		},
 		{
 			name:   "Strict",
-			cookie: session.Cookie{SameSite: http.SameSiteStrictMode},
+			config: session.Config{Cookie: session.Cookie{SameSite: http.SameSiteStrictMode}},
 			want:   network.Cookie{Name: "__Host-session", Path: "/", Secure: true, SameSite: network.CookieSameSiteStrict},
 		},
 		{
 			name:   "None and Partitioned",
-			cookie: session.Cookie{SameSite: http.SameSiteNoneMode, Partitioned: true},
+			config: session.Config{Cookie: session.Cookie{SameSite: http.SameSiteNoneMode, Partitioned: true}},
 			want: network.Cookie{
 				Name: "__Host-session", Path: "/", Secure: true, SameSite: network.CookieSameSiteNone,
 				PartitionKey: &network.CookiePartitionKey{TopLevelSite: "https://127.0.0.1"},
@@ -50,14 +50,14 @@ func TestBrowserTakesTheCookie(t *testing.T) {
 		},
 		{
 			name:     "Persistent, with a name of its own",
-			cookie:   session.Cookie{Persistent: true, Name: "__Secure-session"},
+			config:   session.Config{Persistent: true, Cookie: session.Cookie{Name: "__Secure-session"}},
 			want:     network.Cookie{Name: "__Secure-session", Path: "/", Secure: true, SameSite: network.CookieSameSiteLax},
 			lifetime: 8 * time.Hour,
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, session.Config{Cookie: test.cookie})
+			s := newSite(t, test.config)
 			b := newProfile(t)
 			b.open(s.URL)
 			if cookies := b.cookies(s.URL); len(cookies) != 0 {
@@ -126,14 +126,14 @@ func TestSameSite(t *testing.T) {
 		// Which of the requests of another site bring the cookie.
 		link, post, embedded bool
 	}{
-		{name: "Lax over HTTP", cookie: session.Cookie{InsecureHTTP: true}, link: true},
+		{name: "Lax over HTTP", config: session.Config{Cookie: session.Cookie{InsecureHTTP: true}}, link: true},
 		{name: "Lax", link: true},
-		{name: "Strict", cookie: session.Cookie{SameSite: http.SameSiteStrictMode}},
+		{name: "Strict", config: session.Config{Cookie: session.Cookie{SameSite: http.SameSiteStrictMode}}},
 		{name: "None", cookie: session.Cookie{SameSite: http.SameSiteNoneMode}, link: true, post: true, embedded: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, session.Config{Cookie: test.cookie})
+			s := newSite(t, test.config)
 			b := newProfile(t)
 			b.open(s.URL)
 			b.click("#sign-in")

@@ -1,0 +1,91 @@
+package record
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/sessionkv/session/driver"
+	"github.com/sessionkv/session/internal/token"
+)
+
+// OverLimit is why a session is ended to make room for another of its user.
+const OverLimit = 4
+
+// Stamp returns what changes when all sessions of a user, or all others, are ended.
+func (k *Keeper) Stamp(ctx context.Context, user string) (string, error) {
+	users, err := k.Users()
+	if err != nil {
+		return "", err
+	}
+	return users.Stamp(ctx, token.Tag(user))
+}
+
+// EndAll ends all sessions of a user.
+func (k *Keeper) EndAll(ctx context.Context, user string, why uint8) error {
+	users, err := k.Users()
+	if err != nil {
+		return err
+	}
+	removed, err := users.RemoveAll(ctx, token.Tag(user))
+	if err != nil {
+		return err
+	}
+	k.bury(ctx, users, removed, why)
+	return nil
+}
+
+// End ends a session of a user. ErrEnded says that the user has no such session.
+func (k *Keeper) End(ctx context.Context, user, id string, why uint8) error {
+	users, err := k.Users()
+	if err != nil {
+		return err
+	}
+	if driver.UserOf(id) != token.Tag(user) {
+		return fmt.Errorf("%w: it is none of this user", ErrEnded)
+	}
+	err = users.Remove(ctx, id)
+	if errors.Is(err, driver.ErrRemoved) {
+		return ErrEnded
+	}
+	if err != nil {
+		return err
+	}
+	k.bury(ctx, users, []string{id}, why)
+	return nil
+}
+
+// List returns the living sessions of a user, the latest sign-in first.
+func (k *Keeper) List(ctx context.Context, user string) ([]Record, error) {
+	users, err := k.Users()
+	if err != nil {
+		return nil, err
+	}
+	members, err := users.Members(ctx, token.Tag(user))
+	if err != nil {
+		return nil, err
+	}
+	var list []Record
+	for _, member := range members {
+		found, err := k.read(ctx, member.ID, member.Value)
+		switch {
+		case err == nil && found.isNothing():
+			k.leave(ctx, member.ID) // a renewal that never came to its end
+		case err == nil && found.mark == nil && found.owner.user() == user:
+			list = append(list, k.listed(member, found))
+		}
+	}
+	slices.SortStableFunc(list, func(a, b Record) int { return b.SignedIn().Compare(a.SignedIn()) })
+	return list, nil
+}
+
+func (k *Keeper) listed(member driver.Member, f found) (r Record) {
+	r.Init(k)
+	r.ref = token.Reference{ID: member.ID, Deadline: time.Unix(f.owner.Deadline, 0), Class: f.owner.Class}
+	r.owner = f.owner
+	r.saved(f.value)
+	r.keptFor(min(member.TTL, k.ttl(r.ref)))
+	return r
+}

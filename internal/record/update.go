@@ -1,0 +1,105 @@
+package record
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sessionkv/session/driver"
+	"github.com/sessionkv/session/internal/object"
+)
+
+// update replaces what is stored by the members of this request. When another request was faster, it makes the changes
+// again on what that has stored.
+func (r *Record) update(ctx context.Context) error {
+	if done, err := r.tryUpdate(ctx); done || err != nil {
+		return err
+	}
+	return r.updateInTurn(ctx)
+}
+
+// updateInTurn tries until it is faster than others, those of this process one after the other.
+func (r *Record) updateInTurn(ctx context.Context) error {
+	id := r.ref.ID
+	turn, err := r.keeper.turns.take(ctx, id)
+	if err != nil {
+		return outrun(err)
+	}
+	defer func() {
+		r.stored.LeaveToOthers()
+		r.keeper.turns.give(id, turn, r.stored)
+	}()
+	if turn.latest.Exists() {
+		if err := r.rebase(turn.latest); err != nil {
+			return err
+		}
+	}
+	for try := 0; ; try++ {
+		if done, err := r.tryUpdate(ctx); done || err != nil {
+			return err
+		}
+		if err := pause(ctx, try); err != nil {
+			return outrun(err)
+		}
+	}
+}
+
+// tryUpdate is not done when another request was faster. Then it has made the changes again on what that has stored.
+func (r *Record) tryUpdate(ctx context.Context) (done bool, err error) {
+	if object.Equal(r.stored.Members, r.members) {
+		r.changes.drop()
+		return true, nil
+	}
+	next, err := r.encode()
+	if err != nil {
+		return false, err
+	}
+	current, err := r.replace(ctx, next.Bytes)
+	switch {
+	case err == nil:
+		r.saved(next)
+		return true, nil
+	case errors.Is(err, driver.ErrConflict):
+		return false, r.rebaseOn(ctx, current)
+	case !errors.Is(err, ErrEnded):
+		sent := next // a copy, so that next is not moved to the heap for every save
+		r.unsure = &sent
+		r.changes.send()
+	}
+	return false, err
+}
+
+// replace stores next in place of what is stored, if that is what this request knows. ErrEnded says that nothing is.
+func (r *Record) replace(ctx context.Context, next []byte) (current []byte, err error) {
+	current, err = r.keeper.save(ctx, r.ref, r.stored.Bytes, next)
+	switch {
+	case err == nil:
+		r.keptFor(r.keeper.ttl(r.ref))
+		return nil, nil
+	case errors.Is(err, driver.ErrConflict):
+		return current, err
+	case errors.Is(err, driver.ErrNotFound):
+		return nil, r.end(ctx, ErrEnded)
+	}
+	r.stored.LeaveToOthers() // the store may still be sending it
+	return nil, err
+}
+
+// repeatUnsure finds out about a save that failed earlier, by repeating it as it was.
+func (r *Record) repeatUnsure(ctx context.Context) error {
+	if r.unsure == nil {
+		return nil
+	}
+	sent := r.unsure.Bytes
+	current, err := r.replace(ctx, sent)
+	switch {
+	case err == nil:
+		current = sent
+	case errors.Is(err, driver.ErrConflict):
+		err = errors.New("session: it is not known whether an earlier save took place, for another request has saved since")
+	default:
+		return err
+	}
+	r.unsure = nil
+	r.changes.dropSent()
+	return errors.Join(err, r.rebaseOn(ctx, current))
+}

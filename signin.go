@@ -1,0 +1,139 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sessionkv/session/internal/record"
+	"github.com/sessionkv/session/internal/token"
+)
+
+// A SignIn says who signs in, and for how long. It can be kept in a session between the steps of a sign-in, as for a
+// second factor.
+type SignIn struct {
+	// User is any text that names the user, but "".
+	User string
+
+	// Class is that of the session, for "remember me"; 0 is what the fields of [Config] say.
+	Class Class `json:",omitempty"`
+
+	// Stamp, unless "", lets this sign-in fail with [ErrRevoked] if all sessions of User were ended since
+	// [Manager.Stamp] returned it.
+	Stamp Stamp `json:",omitempty"`
+}
+
+// SignIn makes this the session of a user: OWASP ASVS 5.0, 7.2.4. It gets a new token, ID and Lifetime, as by
+// [Session.Renew]. What a visitor had put into it goes along, and so do the values of the same user, who signs in anew;
+// of another user, who had not signed out, none stays. It needs a store that knows users, as redisstore and memstore do,
+// else it is [errors.ErrUnsupported], wrapped.
+//
+// It is done when the session is saved. That fails with [ErrRevoked] or [ErrLimit] where the sign-in is refused: the
+// session stays as it was, what the request has changed is dropped, and Config.OnError answers, unless the handler has
+// called [Session.Sync] to answer for itself.
+//
+// SignIn returns an error for a User of "", a Class that is not in Config, and a Stamp of another user; ErrHeadersSent,
+// ErrCrossSite if this would begin a session, ErrEnded or ErrRenewed if the session is over, or that the handler has
+// returned.
+func (s *Session) SignIn(in SignIn) error {
+	if err := s.checkSignIn(in); err != nil {
+		return err
+	}
+	_, stamp, _ := strings.Cut(string(in.Stamp), ":")
+	s.lock()
+	defer s.unlock()
+	if err := s.renewable(); err != nil {
+		return err
+	}
+	return s.use.record.SignIn(record.SignIn{User: in.User, Class: uint8(in.Class), Stamp: stamp})
+}
+
+func (s *Session) checkSignIn(in SignIn) error {
+	if in.User == "" {
+		return errNoUser
+	}
+	if _, ok := s.config.classes[in.Class]; !ok {
+		return fmt.Errorf("session: Class %d is not in Config.Classes", in.Class)
+	}
+	if in.Stamp != "" && !strings.HasPrefix(string(in.Stamp), token.Tag(in.User)+":") {
+		return errors.New("session: the Stamp is of another user than the SignIn")
+	}
+	_, err := s.keeper.Users()
+	return err
+}
+
+// User returns who is signed in, "" for nobody.
+func (s *Session) User() string {
+	s.lock()
+	defer s.unlock()
+	if s.use == nil {
+		return ""
+	}
+	return s.use.record.User()
+}
+
+// SignedIn returns when the user has signed in; the zero Time for nobody.
+func (s *Session) SignedIn() time.Time {
+	s.lock()
+	defer s.unlock()
+	if s.use == nil {
+		return time.Time{}
+	}
+	return s.use.record.SignedIn()
+}
+
+// Class returns the class that [Session.SignIn] gave the session.
+func (s *Session) Class() Class {
+	s.lock()
+	defer s.unlock()
+	if s.use == nil {
+		return 0
+	}
+	return Class(s.use.record.Class())
+}
+
+// LastUsed returns when a request last loaded or saved the session; the zero Time until it was first saved. In a session
+// of [Manager.List] and after [Peek] it follows from how long the session still has to live, without a write for each
+// request: an IdleTimeout that was changed meanwhile moves it, and so does the end of the Lifetime, once that is nearer
+// than IdleTimeout. After [Load] it is the time of this request.
+func (s *Session) LastUsed() time.Time {
+	s.lock()
+	defer s.unlock()
+	if s.use == nil {
+		return time.Time{}
+	}
+	return s.use.record.LastUsed()
+}
+
+// Ended returns why the session that this client had was ended by somebody, for five minutes from then on; 0 if it was
+// not, or that is not known any more.
+func (s *Session) Ended() Reason {
+	s.lock()
+	defer s.unlock()
+	if s.use == nil {
+		return 0
+	}
+	return Reason(s.use.record.WhyEnded())
+}
+
+// EndOthers ends all other sessions of the user when this one is saved, after its SignIn or Renew. No sign-in succeeds
+// then whose [Stamp] is older, so it comes after a change of the credential: OWASP ASVS 5.0, 7.4.3.
+//
+// It returns an error if nobody is signed in or why is no Reason; ErrEnded or ErrRenewed if the session is over, or that
+// the handler has returned.
+func (s *Session) EndOthers(why Reason) error {
+	if err := why.check(); err != nil {
+		return err
+	}
+	s.lock()
+	defer s.unlock()
+	if err := s.changeable(); err != nil {
+		return err
+	}
+	if s.use.record.User() == "" {
+		return errors.New("session: nobody is signed in whose other sessions could be ended")
+	}
+	s.use.record.EndOthers(uint8(why))
+	return nil
+}

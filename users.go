@@ -1,0 +1,114 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/sessionkv/session/internal/record"
+	"github.com/sessionkv/session/internal/token"
+)
+
+// A Stamp is of a user at a moment. It holds until all sessions of the user, or all but one, are ended, and for a day
+// after it was last asked for.
+type Stamp string
+
+// Stamp returns what [SignIn.Stamp] takes. Call it before the user's credential is read, so that a sign-in with the
+// credential of before does not outlive a change of it, whose [Manager.EndAll] may come at any moment.
+func (m *Manager) Stamp(ctx context.Context, user string) (Stamp, error) {
+	if user == "" {
+		return "", errNoUser
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.config.StoreTimeout)
+	defer cancel()
+	stamp, err := m.keeper.Stamp(ctx, user)
+	if err != nil {
+		return "", err
+	}
+	return Stamp(token.Tag(user) + ":" + stamp), nil
+}
+
+// List returns the living sessions of user, the latest sign-in first. They can be read and not changed, hold what the
+// store had at the time of the call, and live no longer by it. It takes up to StoreTimeout, as the other methods about
+// users do, and holds the values of all these sessions in memory.
+func (m *Manager) List(ctx context.Context, user string) ([]*Session, error) {
+	if user == "" {
+		return nil, errNoUser
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.config.StoreTimeout)
+	defer cancel()
+	records, err := m.keeper.List(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]*Session, len(records))
+	for i := range records {
+		list[i] = &Session{
+			config: &m.config, keeper: &m.keeper, request: new(http.Request),
+			use: &use{loaded: true, record: records[i]}, sent: true, closed: errListed,
+		}
+	}
+	return list, nil
+}
+
+// End ends the session of user that has this ID. It is [ErrEnded], wrapped, if user has no such session, as when it was
+// renewed meanwhile and has another ID. The request that next comes with its token can be told why, by [Session.Ended].
+func (m *Manager) End(ctx context.Context, user, id string, why Reason) error {
+	if err := errors.Join(checkUser(user), why.check()); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.config.StoreTimeout)
+	defer cancel()
+	return m.keeper.End(ctx, user, id, uint8(why))
+}
+
+// EndAll ends every session of user. When it has returned, none of those that existed when it was called can be used any
+// more, whatever their requests are doing, and no sign-in succeeds whose [Stamp] is older. So it comes after a change of
+// the user's credential. After an error some may have been ended; call it again. See ASVS 5.0, 7.4.2 and 7.4.3.
+//
+// It ends the session of the calling request too. [Session.EndOthers] leaves that one.
+func (m *Manager) EndAll(ctx context.Context, user string, why Reason) error {
+	if err := errors.Join(checkUser(user), why.check()); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, m.config.StoreTimeout)
+	defer cancel()
+	return m.keeper.EndAll(ctx, user, uint8(why))
+}
+
+func checkUser(user string) error {
+	if user == "" {
+		return errNoUser
+	}
+	return nil
+}
+
+// A Reason says why somebody has ended a session.
+type Reason uint8
+
+const (
+	ByUser            Reason = 1                        // by its user, on another device
+	ByOperator        Reason = 2                        // by somebody who runs the service
+	CredentialChanged Reason = 3                        // for the password or the like was changed
+	OverLimit         Reason = Reason(record.OverLimit) // to make room; see Config.SessionsPerUser
+)
+
+var reasons = map[Reason]string{
+	ByUser: "by_user", ByOperator: "by_operator", CredentialChanged: "credential_changed", OverLimit: "over_limit",
+}
+
+// String returns a word for logs, such as "by_operator", and "" for 0.
+func (r Reason) String() string { return reasons[r] }
+
+func (r Reason) check() error {
+	if _, ok := reasons[r]; !ok {
+		return fmt.Errorf("session: %d is no Reason: say why, as by session.ByUser", uint8(r))
+	}
+	return nil
+}
+
+var (
+	errNoUser = errors.New("session: the user has no name: it must not be empty")
+	errListed = errors.New("session: a session of Manager.List cannot be changed")
+)
