@@ -9,16 +9,24 @@
 // A session is one string under one key, session:<ID>, with a time to live. Loading it is one GETEX, peeking at it a GETEX
 // and a PTTL, storing a new one one SET, deleting it one GETDEL. Storing a new value over an old one is a compare-and-set
 // in one round trip: SET puts the value aside under {session:<ID>}:<rev> for at most 10 seconds, then a script compares
-// the length and the _rev of what is stored with those of what was loaded, and renames the new value over it. Where
-// scripts are not allowed, [Options.NoScripts] does the same with WATCH and MULTI in two round trips.
+// the length and the _rev of what is stored with those of what was loaded, and renames the new value over it. Deleting
+// one value and no other is a script too.
+//
+// What belongs to a user is in one slot of a cluster: an ID <user>:<rest> is stored under session:{<user>}:<rest>. The
+// rests are the members of a sorted set, session:{<user>}:user, scored by the milliseconds of their sign-in, and each
+// load sends a ZRANK ahead of its GETEX. The user's stamp is session:{<user>}:stamp. Changes of both are scripts.
+//
+// Where scripts are not allowed, [Options.NoScripts] does the same with WATCH and MULTI in two round trips.
 //
 // The least that an ACL user needs is
 //
 //	~session:* ~{session:* +getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get
+//	+exists +zrank +zscore +zadd +zrem +zrange +zcard +zremrangebyrank
 //
 // or, with NoScripts,
 //
-//	~session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard
+//	~session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard +pexpire +unlink
+//	+exists +zrank +zadd +zrem +zrange +zremrangebyrank
 //
 // and +select in both for a database other than 0. [SentinelConfig] and package redisstore/goredis say what they need
 // besides.
@@ -28,7 +36,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/gomodule/redigo/redis"
 
@@ -37,7 +44,7 @@ import (
 
 var _ driver.Store = (*Store)(nil)
 
-// Store is a [driver.Store] on Redis. It is safe for concurrent use. Make one with [Open], [OpenSentinel], [New] or
+// Store is a [driver.Store] on Redis, with [driver.Users]. It is safe for concurrent use. Make one with [Open], [OpenSentinel], [New] or
 // [NewWithClient].
 //
 // Every method obeys the deadline of its context, or takes at most 3 seconds where the context has none; only writing a
@@ -47,8 +54,8 @@ var _ driver.Store = (*Store)(nil)
 // failover, and after a NOAUTH or WRONGPASS, the sign of a password that was changed, the connection is closed and the
 // command repeated once on a new one.
 //
-// Errors say what failed and what to do, and hold neither a password nor a session's values. Other than
-// [driver.ErrNotFound] and [driver.ErrConflict], they wrap a [Refusal] of the server, or what redigo, [Options.Credentials]
+// Errors say what failed and what to do, and hold neither a password nor a session's values. Other than those of package
+// driver, they wrap a [Refusal] of the server, or what redigo, [Options.Credentials]
 // or the [Client] returned.
 type Store struct {
 	client  Client
@@ -117,50 +124,6 @@ func (s *Store) Ping(ctx context.Context) error {
 // running any more; every later call fails.
 func (s *Store) Close() error {
 	return s.client.Close()
-}
-
-// Load implements [driver.Store] with one GETEX.
-func (s *Store) Load(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
-	key := s.key(id)
-	load := s.loads.get(key, milliseconds(ttl))
-	replies, _, err := s.client.Do(ctx, key, load.commands[:]...)
-	if err != nil {
-		return nil, s.failed("load", id, err) // load is not used again: the client may still be sending it
-	}
-	s.loads.put(load)
-	value, err := bulk(replies[0], firstRefusal(replies))
-	return value, s.failed("load", id, err)
-}
-
-// Peek implements [driver.Store] with GETEX and PTTL in one flush: a GETEX without an option changes nothing, and a replica
-// refuses it, so that it does not answer with what is out of date.
-func (s *Store) Peek(ctx context.Context, id string) ([]byte, time.Duration, error) {
-	key := s.key(id)
-	replies, _, err := s.client.Do(ctx, key, cmd("GETEX", key), cmd("PTTL", key))
-	if err != nil {
-		return nil, 0, s.failed("peek", id, err)
-	}
-	value, err := bulk(replies[0], firstRefusal(replies))
-	if err != nil {
-		return nil, 0, s.failed("peek", id, err)
-	}
-	ttl, err := timeToLive(replies[1])
-	return value, ttl, s.failed("peek", id, err)
-}
-
-// Delete implements [driver.Store] with one GETDEL.
-func (s *Store) Delete(ctx context.Context, id string, _ []byte) ([]byte, error) {
-	reply, lost, err := s.one(ctx, "GETDEL", s.key(id))
-	value, err := bulk(reply, err)
-	if err == driver.ErrNotFound && lost != nil {
-		err = lost
-	}
-	return value, s.failed("delete", id, err)
-}
-
-// key is where the session of this ID is stored.
-func (s *Store) key(id string) string {
-	return s.prefix + id
 }
 
 // one runs one command and returns its reply. It returns an error of the server as err.
