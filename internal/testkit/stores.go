@@ -207,4 +207,5 @@ func (s ConstStore) Delete(context.Context, string, []byte) ([]byte, error) { re
 // OnEachStore runs a test on a store in memory, on miniredis and, where it is installed, on a redis-server.
 func OnEachStore(t *testing.T, test func(t *testing.T, store UserStore)) {
 	t.Run("memory", func(t *testing.T) { test(t, new(memstore.Store)) })
+	OnEachRedis(t, func(t *testing.T, b Backend) { test(t, b.Store) })
 }
