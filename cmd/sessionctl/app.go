@@ -1,0 +1,71 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/term"
+)
+
+// An app is one run of the program: where it reads and writes, and what all commands have.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	asks     bool // somebody is there to answer
+	progress bool // and to look at a bar
+	width    int  // of the output, in columns
+
+	connection connection
+	json       bool
+	idle       []string // of --idle-timeout
+
+	started bool // the command line is right
+}
+
+// defaultWidth is for an output that is no terminal.
+const defaultWidth = 120
+
+// width returns how many columns there are. COLUMNS in the environment says otherwise.
+func width(out *os.File) int {
+	if columns, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && columns > 0 {
+		return columns
+	}
+	if columns, _, err := term.GetSize(int(out.Fd())); err == nil && columns > 0 {
+		return columns
+	}
+	return defaultWidth
+}
+
+// writeJSON writes one line for scripts.
+func (a *app) writeJSON(v any) error {
+	encoder := json.NewEncoder(a.out)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(v)
+}
+
+// connected calls f with the deployment that the flags name.
+func (a *app) connected(ctx context.Context, f func(ctx context.Context, d *deployment) error) error {
+	d, err := a.connection.open(a.err)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	if err := d.within(ctx, d.store.Ping); err != nil {
+		return err
+	}
+	return f(ctx, d)
+}
+
+// sleep waits, or returns the error of ctx.
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return ctx.Err()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

@@ -1,0 +1,76 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+)
+
+const long = `sessionctl shows and ends the sessions that a deployment of github.com/sessionkv/session keeps in Redis.
+
+Passwords come from the environment, SESSIONCTL_PASSWORD and SESSIONCTL_SENTINEL_PASSWORD, or from a file. IDs are no
+credentials: nobody can make a cookie of them. When a session was last used follows from the application's IdleTimeout,
+which Redis does not know: give --idle-timeout to see it.
+
+Exit codes: 0 done, 1 failure, 2 wrong use, 3 no such session, 130 interrupted.`
+
+const examples = `  sessionctl --redis rediss://redis.example:6379 --username ops list --user alice
+  sessionctl --sentinel s1:26379,s2:26379 --master mymaster show 0c6a1b6e-8d0f-8b5e-9b3c-5f6a2f0f3a11
+  sessionctl --cluster n1:6379,n2:6379 stats --json`
+
+// main runs one command and returns the exit code.
+func (a *app) main(ctx context.Context, args []string) int {
+	root := a.command()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && !a.started {
+		err = usageError{err}
+	}
+	code := exitCode(ctx, err)
+	if err == nil || code == exitInterrupted {
+		return code
+	}
+	text := "sessionctl: " + message(err)
+	if code == exitUsage {
+		text += "; see sessionctl --help"
+	}
+	fmt.Fprintln(a.err, text)
+	return code
+}
+
+// run makes of f what cobra runs, once the command line is right.
+func (a *app) run(f func(ctx context.Context, d *deployment, args []string) error) func(*cobra.Command, []string) error {
+	return func(command *cobra.Command, args []string) error {
+		a.started = true
+		return a.connected(command.Context(), func(ctx context.Context, d *deployment) error { return f(ctx, d, args) })
+	}
+}
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use: "sessionctl", Short: "Show and end sessions", Long: long, Example: examples, Version: version(),
+		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
+	}
+	root.SetIn(a.in)
+	root.SetOut(a.out)
+	root.SetErr(a.err)
+	flags := root.PersistentFlags()
+	flags.SortFlags = false
+	a.connection.define(flags)
+	flags.StringSliceVar(&a.idle, "idle-timeout", nil, "the application's IdleTimeout, such as 30m, and 1=720h for class 1")
+	flags.BoolVar(&a.json, "json", false, "print JSON for scripts")
+	root.MarkFlagsMutuallyExclusive("redis", "sentinel", "cluster")
+	root.AddCommand(a.listCommand(), a.showCommand(), a.endCommand(), a.statsCommand(), a.watchCommand())
+	return root
+}
+
+// version is that of the module, or of the commit that it was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" {
+		return "unknown"
+	}
+	return info.Main.Version
+}
