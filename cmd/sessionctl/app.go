@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/spf13/cobra"
 	"golang.org/x/term"
 )
 
@@ -26,8 +27,8 @@ type app struct {
 	started bool // the command line is right
 }
 
-// defaultWidth is for an output that is no terminal.
-const defaultWidth = 120
+// defaultWidth is for an output that is no terminal. A table of sessions fits.
+const defaultWidth = 132
 
 // width returns how many columns there are. COLUMNS in the environment says otherwise.
 func width(out *os.File) int {
@@ -45,6 +46,14 @@ func (a *app) writeJSON(v any) error {
 	encoder := json.NewEncoder(a.out)
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(v)
+}
+
+// run makes of f what cobra runs, once the command line is right.
+func (a *app) run(f func(ctx context.Context, d *deployment, args []string) error) func(*cobra.Command, []string) error {
+	return func(command *cobra.Command, args []string) error {
+		a.started = true
+		return a.connected(command.Context(), func(ctx context.Context, d *deployment) error { return f(ctx, d, args) })
+	}
 }
 
 // connected calls f with the deployment that the flags name.

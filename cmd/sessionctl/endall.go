@@ -43,7 +43,7 @@ func (a *app) confirm(ctx context.Context, d *deployment, rate int) error {
 	if !a.asks {
 		return usagef("end --all asks first, and nobody is there to answer: give --yes")
 	}
-	taken, err := a.take(ctx, d, defaultSample, rate)
+	taken, err := take(ctx, d, defaultSample, rate, a.bar())
 	if err != nil {
 		return err
 	}

@@ -15,7 +15,9 @@ func (a *app) listCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "list --user NAME",
 		Short: "List the living sessions of a user, the latest sign-in first",
-		Args:  cobra.NoArgs,
+		Long: "List the living sessions of a user, the latest sign-in first. A session expires unless it is used until then, and ends at\n" +
+			"the latest when its lifetime is over. LAST USED needs --idle-timeout.",
+		Args: cobra.NoArgs,
 		RunE: a.run(func(ctx context.Context, d *deployment, _ []string) error {
 			return a.list(ctx, d, user)
 		}),
@@ -85,7 +87,7 @@ func (a *app) printTable(list []listed) error {
 	t := table(a.out)
 	fmt.Fprintln(t, "ID\tCLASS\tSIGNED IN\tLAST USED\tEXPIRES\tENDS\tVALUES")
 	for _, l := range list {
-		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Class, ago(&l.SignedIn), ago(l.LastUsed),
+		fmt.Fprintf(t, "%s\t%d\t%s\t%s\t%s\t%s\t%s\n", l.ID, l.Class, clock(l.SignedIn), ago(l.LastUsed),
 			relative(time.Until(l.Expires)), relative(time.Until(l.Deadline)), bytes(int64(l.Size)))
 	}
 	return t.Flush()
@@ -98,8 +100,8 @@ func (a *app) printList(list []listed) error {
 		if l.LastUsed != nil {
 			used = ", used " + ago(l.LastUsed)
 		}
-		_, err := fmt.Fprintf(a.out, "%s\n  signed in %s%s, class %d,\n  expires %s, ends %s, %s of values\n",
-			l.ID, ago(&l.SignedIn), used, l.Class, relative(time.Until(l.Expires)), relative(time.Until(l.Deadline)), bytes(int64(l.Size)))
+		_, err := fmt.Fprintf(a.out, "%s\n  class %d, signed in %s%s,\n  expires %s, ends %s, %s of values\n",
+			l.ID, l.Class, clock(l.SignedIn)+" ("+ago(&l.SignedIn)+")", used, relative(time.Until(l.Expires)), relative(time.Until(l.Deadline)), bytes(int64(l.Size)))
 		if err != nil {
 			return err
 		}

@@ -40,18 +40,10 @@ func (a *app) main(ctx context.Context, args []string) int {
 	return code
 }
 
-// run makes of f what cobra runs, once the command line is right.
-func (a *app) run(f func(ctx context.Context, d *deployment, args []string) error) func(*cobra.Command, []string) error {
-	return func(command *cobra.Command, args []string) error {
-		a.started = true
-		return a.connected(command.Context(), func(ctx context.Context, d *deployment) error { return f(ctx, d, args) })
-	}
-}
-
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
 		Use: "sessionctl", Short: "Show and end sessions", Long: long, Example: examples, Version: version(),
-		SilenceErrors: true, SilenceUsage: true, Args: cobra.NoArgs,
+		SilenceErrors: true, SilenceUsage: true,
 	}
 	root.SetIn(a.in)
 	root.SetOut(a.out)

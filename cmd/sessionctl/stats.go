@@ -38,7 +38,7 @@ func (a *app) statsCommand() *cobra.Command {
 			if err := s.check(); err != nil {
 				return err
 			}
-			taken, err := a.take(ctx, d, s.keys, s.rate)
+			taken, err := take(ctx, d, s.keys, s.rate, a.bar())
 			if err != nil {
 				return err
 			}

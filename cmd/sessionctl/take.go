@@ -30,9 +30,9 @@ type sample struct {
 }
 
 // take looks at up to limit keys, or all if limit is 0.
-func (a *app) take(ctx context.Context, d *deployment, limit int64, rate int) (*sample, error) {
+func take(ctx context.Context, d *deployment, limit int64, rate int, bar *bar) (*sample, error) {
 	taken := &sample{users: map[string]bool{}}
-	s := scan{d: d, limit: limit, rate: rate, bar: a.bar()}
+	s := scan{d: d, limit: limit, rate: rate, bar: bar}
 	err := s.run(ctx, func(ctx context.Context, node *redis.Client, keys []string) error {
 		return taken.add(ctx, d, node, keys)
 	})
@@ -64,6 +64,9 @@ const headSize = 64
 
 var isMark = regexp.MustCompile(`^\{"_rev":"[^"]*","_(renewed|ended)":`)
 
+// gone is the PTTL of a key that has expired since.
+const gone = -2
+
 // measure asks for what is known of a key without its value.
 func (s *sample) measure(ctx context.Context, d *deployment, node *redis.Client, keys []string) error {
 	var sizes []*redis.IntCmd
@@ -78,13 +81,15 @@ func (s *sample) measure(ctx context.Context, d *deployment, node *redis.Client,
 		return nil
 	})
 	for i, key := range keys {
-		milliseconds, gone := lives[i].Int64()
+		failure := sizes[i].Err()
+		milliseconds, _ := lives[i].Int64()
 		switch {
-		case sizes[i].Err() != nil && !redis.HasErrorPrefix(sizes[i].Err(), "WRONGTYPE") && !redis.HasErrorPrefix(sizes[i].Err(), "MOVED"):
-			return err
-		case redis.HasErrorPrefix(sizes[i].Err(), "WRONGTYPE"):
+		case redis.HasErrorPrefix(failure, "WRONGTYPE"):
 			s.others++
-		case gone != nil, sizes[i].Err() != nil, milliseconds == -2: // it has expired, or its slot has moved
+		case redis.HasErrorPrefix(failure, "MOVED"), redis.HasErrorPrefix(failure, "ASK"): // its slot has just moved
+		case failure != nil:
+			return err
+		case milliseconds == gone:
 		case isMark.MatchString(heads[i].Val()):
 			s.marks++
 		default:

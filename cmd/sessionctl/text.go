@@ -49,18 +49,18 @@ func relative(d time.Duration) string {
 	return "in " + length(d)
 }
 
-// length is a duration in its largest unit.
+// length is a duration in one unit, and rounded to it if it is long.
 func length(d time.Duration) string {
 	const day = 24 * time.Hour
 	switch {
-	case d < 2*time.Minute:
+	case d < 2*time.Minute && d != time.Minute:
 		return fmt.Sprintf("%d s", d.Round(time.Second)/time.Second)
-	case d < 2*time.Hour:
+	case d < 2*time.Hour && d != time.Hour:
 		return fmt.Sprintf("%d min", d.Round(time.Minute)/time.Minute)
-	case d < 2*day:
+	case d < 2*day && d != day:
 		return fmt.Sprintf("%d h", d.Round(time.Hour)/time.Hour)
 	}
-	return fmt.Sprintf("%d days", d.Round(day)/day)
+	return counted(int64(d.Round(day)/day), "day")
 }
 
 // bytes is a size in units of 1024.

@@ -44,7 +44,7 @@ func (a *app) watchAll(ctx context.Context, d *deployment, s sampling, every tim
 	var before int64
 	var at time.Time
 	for line := 0; ; line++ {
-		taken, err := a.take(ctx, d, s.keys, s.rate)
+		taken, err := take(ctx, d, s.keys, s.rate, nil)
 		if err != nil {
 			return err
 		}
