@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"strconv"
@@ -22,9 +23,10 @@ type app struct {
 
 	connection connection
 	json       bool
-	idle       []string // of --idle-timeout
+	idleFlags  []string
+	idle       idleTimeouts
 
-	started bool // the command line is right
+	started bool // a command of the program was called, and has its flags
 }
 
 // defaultWidth is for an output that is no terminal. A table of sessions fits.
@@ -48,13 +50,22 @@ func (a *app) writeJSON(v any) error {
 	return encoder.Encode(v)
 }
 
-// run makes of f what cobra runs, once the command line is right.
-func (a *app) run(f func(ctx context.Context, d *deployment, args []string) error) func(*cobra.Command, []string) error {
-	return func(command *cobra.Command, args []string) error {
+// run makes of f what cobra runs, after check, which looks at the flags of the command.
+func (a *app) run(check func() error, f func(ctx context.Context, d *deployment, args []string) error) func(*cobra.Command, []string) error {
+	return func(command *cobra.Command, args []string) (err error) {
 		a.started = true
+		if err := check(); err != nil {
+			return err
+		}
+		if a.idle, err = parseIdle(a.idleFlags); err != nil {
+			return err
+		}
 		return a.connected(command.Context(), func(ctx context.Context, d *deployment) error { return f(ctx, d, args) })
 	}
 }
+
+// fine is the check of a command whose flags cannot be wrong.
+func fine() error { return nil }
 
 // connected calls f with the deployment that the flags name.
 func (a *app) connected(ctx context.Context, f func(ctx context.Context, d *deployment) error) error {
@@ -64,7 +75,7 @@ func (a *app) connected(ctx context.Context, f func(ctx context.Context, d *depl
 	}
 	defer d.close()
 	if err := d.within(ctx, d.store.Ping); err != nil {
-		return err
+		return fmt.Errorf("%s: %w", d.name, err)
 	}
 	return f(ctx, d)
 }

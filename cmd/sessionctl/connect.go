@@ -101,6 +101,8 @@ func (c *connection) check() error {
 			"give --username, and the password in SESSIONCTL_PASSWORD or by --password-file")
 	case len(c.sentinels) > 0 && c.master == "":
 		return usagef("--sentinel needs --master, the name in the sentinels' configuration")
+	case c.master != "" && len(c.sentinels) == 0:
+		return usagef("--master needs --sentinel, the addresses of the sentinels")
 	case c.database != 0 && len(c.sentinels) == 0:
 		return usagef("--db is for --sentinel: with --redis the database stands in the URL, as in redis://HOST:6379/2; a cluster has but one")
 	case c.noScripts && len(c.cluster) > 0:

@@ -14,6 +14,12 @@ func (a *app) endCommand() *cobra.Command {
 	var user string
 	var all, yes bool
 	var rate int
+	check := func() error {
+		if all && !yes && !a.asks {
+			return usagef("end --all asks first, and nobody is there to answer: give --yes")
+		}
+		return checkRate(rate)
+	}
 	command := &cobra.Command{
 		Use:   "end (ID | --user NAME | --all)",
 		Short: "End a session, those of a user, or all",
@@ -25,7 +31,7 @@ func (a *app) endCommand() *cobra.Command {
 			}
 			return nil
 		},
-		RunE: a.run(func(ctx context.Context, d *deployment, args []string) error {
+		RunE: a.run(check, func(ctx context.Context, d *deployment, args []string) error {
 			switch {
 			case all:
 				return a.endAll(ctx, d, yes, rate)

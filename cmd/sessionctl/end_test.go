@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -84,6 +85,34 @@ func TestEndOfAnUnreadableSession(t *testing.T) {
 	ctl(t, flags, "end", user).want(0)
 	if n := server.Do(t, "EXISTS", "session:"+visitor, "session:{"+tag+"}:user"); n != int64(0) {
 		t.Errorf("%d of the value and the list are left", n)
+	}
+}
+
+// Requests that save the session meanwhile do not keep it.
+func TestEndOfASessionInUse(t *testing.T) {
+	t.Parallel()
+	s, _, flags := single(t)
+	const n = session.Key[int]("n")
+	for range 20 {
+		cookies, id := s.visit(map[string]any{"n": 1})
+		ctx, stop := context.WithCancel(t.Context())
+		var requests sync.WaitGroup
+		for range 4 {
+			requests.Go(func() {
+				for ctx.Err() == nil {
+					s.change(cookies, func(own *session.Session) error {
+						if !n.Has(own) {
+							return nil
+						}
+						return n.Update(own, func(n int) int { return n + 1 })
+					})
+				}
+			})
+		}
+		ctl(t, flags, "end", id).want(0)
+		stop()
+		requests.Wait()
+		s.wantEnded(cookies)
 	}
 }
 

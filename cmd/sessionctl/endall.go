@@ -17,9 +17,6 @@ import (
 
 // endAll ends all sessions, after it has asked.
 func (a *app) endAll(ctx context.Context, d *deployment, yes bool, rate int) error {
-	if err := checkRate(rate); err != nil {
-		return err
-	}
 	if !yes {
 		if err := a.confirm(ctx, d, rate); err != nil {
 			return err
@@ -40,9 +37,6 @@ func (a *app) endAll(ctx context.Context, d *deployment, yes bool, rate int) err
 
 // confirm asks for the number of sessions, which says what is at stake.
 func (a *app) confirm(ctx context.Context, d *deployment, rate int) error {
-	if !a.asks {
-		return usagef("end --all asks first, and nobody is there to answer: give --yes")
-	}
 	taken, err := take(ctx, d, defaultSample, rate, a.bar())
 	if err != nil {
 		return err

@@ -55,7 +55,8 @@ var hints = []struct{ text, hint string }{
 	{"unknown command `EVAL", "scripts are not allowed here: give --no-scripts"},
 	{"MOVED", "this is a Redis Cluster: give --cluster in place of --redis"},
 	{"x509:", "the certificate is not trusted: for a CA of your own give --tls-ca"},
-	{"first record does not look like a TLS handshake", "the server speaks no TLS here: use redis://, or leave --tls out"},
+	{"context deadline exceeded", "Redis did not answer within --timeout; check the address, and whether it wants TLS"},
+	{"Options.TLS needs", "the flags of TLS need --redis rediss://HOST:PORT"},
 	{"cluster support disabled", "this is no Redis Cluster: give --redis or --sentinel in place of --cluster"},
 	{"READONLY", "this is a replica: give the address of the primary"},
 }

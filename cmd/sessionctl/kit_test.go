@@ -9,12 +9,19 @@ import (
 	"testing"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/internal/testkit"
 	"github.com/sessionkv/session/redisstore"
 )
+
+func TestMain(m *testing.M) {
+	redis.SetLogger(silent{})
+	m.Run()
+}
 
 // A site is an application with sessions.
 type site struct {

@@ -18,7 +18,7 @@ func (a *app) listCommand() *cobra.Command {
 		Long: "List the living sessions of a user, the latest sign-in first. A session expires unless it is used until then, and ends at\n" +
 			"the latest when its lifetime is over. LAST USED needs --idle-timeout.",
 		Args: cobra.NoArgs,
-		RunE: a.run(func(ctx context.Context, d *deployment, _ []string) error {
+		RunE: a.run(fine, func(ctx context.Context, d *deployment, _ []string) error {
 			return a.list(ctx, d, user)
 		}),
 	}
@@ -40,11 +40,7 @@ type listed struct {
 }
 
 func (a *app) list(ctx context.Context, d *deployment, user string) error {
-	idle, err := parseIdle(a.idle)
-	if err != nil {
-		return err
-	}
-	list, err := d.list(ctx, user, idle)
+	list, err := d.list(ctx, user, a.idle)
 	if err != nil {
 		return err
 	}

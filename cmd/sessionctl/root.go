@@ -51,7 +51,7 @@ func (a *app) command() *cobra.Command {
 	flags := root.PersistentFlags()
 	flags.SortFlags = false
 	a.connection.define(flags)
-	flags.StringSliceVar(&a.idle, "idle-timeout", nil, "the application's IdleTimeout, such as 30m, and 1=720h for class 1")
+	flags.StringSliceVar(&a.idleFlags, "idle-timeout", nil, "the application's IdleTimeout, such as 30m, and 1=720h for class 1")
 	flags.BoolVar(&a.json, "json", false, "print JSON for scripts")
 	root.MarkFlagsMutuallyExclusive("redis", "sentinel", "cluster")
 	root.AddCommand(a.listCommand(), a.showCommand(), a.endCommand(), a.statsCommand(), a.watchCommand())

@@ -21,7 +21,7 @@ func (a *app) showCommand() *cobra.Command {
 		Long: "Show what is stored of a session, without giving it more time to live. The keys of its values are shown, the values\n" +
 			"themselves only with --values. The ID is that of logs and of Session.ID, or a key of Redis.",
 		Args: cobra.ExactArgs(1),
-		RunE: a.run(func(ctx context.Context, d *deployment, args []string) error {
+		RunE: a.run(fine, func(ctx context.Context, d *deployment, args []string) error {
 			return a.show(ctx, d, d.id(args[0]), values)
 		}),
 	}
@@ -71,10 +71,6 @@ type shown struct {
 }
 
 func (a *app) show(ctx context.Context, d *deployment, id string, values bool) error {
-	idle, err := parseIdle(a.idle)
-	if err != nil {
-		return err
-	}
 	text, ttl, err := d.peek(ctx, id)
 	if err != nil && (!errors.Is(err, driver.ErrRemoved) || text == nil) {
 		return err
@@ -84,15 +80,7 @@ func (a *app) show(ctx context.Context, d *deployment, id string, values bool) e
 		expires := time.Now().Add(ttl)
 		s.Expires = &expires
 	}
-	if s.Class != nil && s.State == living && s.Expires != nil {
-		if used, ok := idle.lastUsed(*s.Class, *s.Expires, *s.Deadline); ok {
-			s.LastUsed = &used
-		}
-	} else if s.State == living && s.Expires != nil {
-		if used, ok := idle.lastUsed(0, *s.Expires, time.Time{}); ok {
-			s.LastUsed = &used
-		}
-	}
+	s.setLastUsed(a.idle)
 	if !values {
 		s.Values = nil
 	}
@@ -100,6 +88,20 @@ func (a *app) show(ctx context.Context, d *deployment, id string, values bool) e
 		return a.writeJSON(s)
 	}
 	return a.printShown(s)
+}
+
+// setLastUsed says when a request last used the session. The deadline of a visitor's is in its token alone.
+func (s *shown) setLastUsed(idle idleTimeouts) {
+	if s.State != living || s.Expires == nil {
+		return
+	}
+	class, deadline := uint8(0), time.Time{}
+	if s.Class != nil {
+		class, deadline = *s.Class, *s.Deadline
+	}
+	if used, ok := idle.lastUsed(class, *s.Expires, deadline); ok {
+		s.LastUsed = &used
+	}
 }
 
 // peek returns what is stored under an ID. An ID that is no more is a notFoundError; one that is not its user's any more

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 type listOutput struct {
@@ -46,6 +47,25 @@ func TestListShowsTheLivingSessionsOfTheUser(t *testing.T) {
 			if len(line) > width+1 {
 				t.Errorf("a line of %d columns at %d:\n%s", len(line), width, r.out)
 			}
+		}
+	}
+}
+
+// The application's timeouts are not known here, and must not shorten what Redis says.
+func TestListSaysWhenSessionsExpire(t *testing.T) {
+	t.Parallel()
+	_, server, flags := single(t)
+	long := 60 * 24 * time.Hour
+	s := &site{t, testkit.NewManager(t, session.Config{
+		Store: open(t, server.Addr()), IdleTimeout: long, Lifetime: 2 * long,
+		Classes: map[session.Class]session.Lifetimes{1: {IdleTimeout: long, Lifetime: 2 * long}},
+	})}
+	for class := range session.Class(3) {
+		s.change(nil, func(own *session.Session) error { return own.SignIn(session.SignIn{User: "alice", Class: class}) })
+	}
+	for _, l := range read[listOutput](ctl(t, flags, "list", "--user", "alice", "--json")).Sessions {
+		if left := time.Until(l.Expires); left < long-time.Minute || l.LastUsed != nil {
+			t.Errorf("class %d expires in %v and was used %v; want %v and nothing", l.Class, left, l.LastUsed, long)
 		}
 	}
 }

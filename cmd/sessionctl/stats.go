@@ -34,10 +34,7 @@ func (a *app) statsCommand() *cobra.Command {
 		Long: "Count sessions, and show their sizes and remaining lives. It looks at a part of the keys of each node, by SCAN, STRLEN,\n" +
 			"PTTL and the first 64 bytes, and counts exactly where there are no more keys than --sample.",
 		Args: cobra.NoArgs,
-		RunE: a.run(func(ctx context.Context, d *deployment, _ []string) error {
-			if err := s.check(); err != nil {
-				return err
-			}
+		RunE: a.run(s.check, func(ctx context.Context, d *deployment, _ []string) error {
 			taken, err := take(ctx, d, s.keys, s.rate, a.bar())
 			if err != nil {
 				return err
@@ -61,8 +58,8 @@ func (a *app) printStats(s *sample) {
 	} else {
 		fmt.Fprintf(a.out, "\nlooked at %s of %s keys; --sample 0 counts all\n", count(s.seen), count(s.total))
 	}
-	fmt.Fprintf(a.out, "besides: %s of sessions renewed or ended, %s being saved, %s of users, %s\n",
-		counted(s.scaled(s.marks), "mark"), count(s.scaled(s.staged)), counted(s.scaled(s.records), "record"), counted(s.scaled(s.others), "other key"))
+	fmt.Fprintf(a.out, "besides: %s of sessions renewed or ended, %s being saved, %s lists and stamps of users, %s\n",
+		counted(s.scaled(s.marks), "mark"), count(s.scaled(s.staged)), count(s.scaled(s.records)), counted(s.scaled(s.others), "other key"))
 	if n == 0 {
 		return
 	}
@@ -74,7 +71,7 @@ func (a *app) printStats(s *sample) {
 		draw(a.out, binned(s.lives, lifeBounds, length), a.width)
 	}
 	if s.endless > 0 {
-		fmt.Fprintf(a.out, "\n%s never: somebody has changed them by hand\n", counted(s.scaled(s.endless), "session")+" expire")
+		fmt.Fprintf(a.out, "\n%s without expiry, as by PERSIST\n", counted(s.scaled(s.endless), "session"))
 	}
 }
 
@@ -97,7 +94,7 @@ type report struct {
 	Users      *int        `json:"users,omitempty"` // known only if exact
 	Marks      int64       `json:"marks"`
 	Staged     int64       `json:"being_saved"`
-	Records    int64       `json:"records_of_users"`
+	Records    int64       `json:"lists_and_stamps"`
 	Others     int64       `json:"other_keys"`
 	Endless    int64       `json:"without_expiry"`
 	Bytes      int64       `json:"bytes"`

@@ -12,19 +12,19 @@ func (a *app) watchCommand() *cobra.Command {
 	var s sampling
 	var user string
 	var every time.Duration
+	check := func() error {
+		if every < 100*time.Millisecond {
+			return usagef("--every is %v: it must be at least 100ms", every)
+		}
+		return s.check()
+	}
 	command := &cobra.Command{
 		Use:   "watch",
 		Short: "Print the numbers, or what happens to the sessions of a user, until Ctrl-C",
 		Long: "Print a line with the numbers of stats now and then, or with --user a line for each session of the user that begins,\n" +
 			"is used, is renewed or is over, until Ctrl-C.",
 		Args: cobra.NoArgs,
-		RunE: a.run(func(ctx context.Context, d *deployment, _ []string) error {
-			if every < 100*time.Millisecond {
-				return usagef("--every is %v: it must be at least 100ms", every)
-			}
-			if err := s.check(); err != nil {
-				return err
-			}
+		RunE: a.run(check, func(ctx context.Context, d *deployment, _ []string) error {
 			if user != "" {
 				return a.watchUser(ctx, d, user, every)
 			}
@@ -101,13 +101,9 @@ type event struct {
 }
 
 func (a *app) watchUser(ctx context.Context, d *deployment, user string, every time.Duration) error {
-	idle, err := parseIdle(a.idle)
-	if err != nil {
-		return err
-	}
 	var before []listed
 	for first := true; ; first = false {
-		list, err := d.list(ctx, user, idle)
+		list, err := d.list(ctx, user, a.idle)
 		if err != nil {
 			return err
 		}
