@@ -83,7 +83,7 @@ func (c *connection) open(log io.Writer) (*deployment, error) {
 	d.sessions, err = session.New(session.Config{
 		Store:        d.store,
 		IdleTimeout:  math.MaxInt64, // so that nothing is said to expire earlier than Redis says
-		Classes:      map[session.Class]session.Lifetimes{session.Remembered: {IdleTimeout: math.MaxInt64}},
+		Classes:      map[session.Class]session.Lifetimes{session.Remembered: {}},
 		StoreTimeout: c.timeout,
 		Logger:       slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})

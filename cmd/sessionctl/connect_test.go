@@ -93,6 +93,7 @@ func TestSentinel(t *testing.T) {
 	flags := []string{"--sentinel", set.Sentinels[0].Addr() + "," + set.Sentinels[1].Addr(), "--master", redistest.MasterName}
 	exercise(t, s, flags)
 	exercise(t, s, append(flags, "--no-scripts"))
+	exercise(t, newSite(t, open(t, "redis://"+set.Master().Addr()+"/1")), append(flags, "--db", "1"))
 }
 
 // enter puts a password into a file.

@@ -25,14 +25,20 @@ func TestEndOfASessionLeavesTheOthers(t *testing.T) {
 	}
 	s.wantEnded(mine, visitor)
 	s.wantLiving(other)
-	s.change(mine, func(own *session.Session) error {
+	s.wantTold(mine)
+	ctl(t, flags, "end", id).want(exitNotFound, "ended already")
+	ctl(t, flags, "end", visitorID).want(exitNotFound, "no session")
+}
+
+// wantTold checks that the client of a session is told who has ended it.
+func (s *site) wantTold(cookies []*http.Cookie) {
+	s.t.Helper()
+	s.change(cookies, func(own *session.Session) error {
 		if why := own.Ended(); why != session.ByOperator {
-			t.Errorf("the client is told %q", why)
+			s.t.Errorf("the client is told %q", why)
 		}
 		return nil
 	})
-	ctl(t, flags, "end", id).want(exitNotFound, "ended already")
-	ctl(t, flags, "end", visitorID).want(exitNotFound, "no session")
 }
 
 // wantEnded checks that requests with these cookies have no session.
@@ -208,6 +214,7 @@ func TestEndOfAllWithYes(t *testing.T) {
 		t.Errorf("%v", got)
 	}
 	s.wantEnded(append(all, cookies)...)
+	s.wantTold(all[1])
 	ctl(t, flags, "end", "--all", "--yes").want(0, "Ended 0 sessions")
 }
 
