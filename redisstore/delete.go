@@ -29,8 +29,8 @@ func (s *Store) deleteAny(ctx context.Context, key string, _ []byte) (value []by
 	return value, lost, err
 }
 
-// deleteScript deletes a session if its value has the length and the head of what was loaded. GETEX and not GET: a replica
-// refuses it. See replaceScript.
+// deleteScript deletes a session if its value has the length and the head of what was loaded. GETEX and not GET: a
+// replica refuses it. See replaceScript.
 var deleteScript = newScript(`
 local session, wasLength, wasHead = KEYS[1], ARGV[1], ARGV[2]
 local length = redis.pcall('STRLEN', session)

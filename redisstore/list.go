@@ -18,8 +18,8 @@ const (
 	notListed  = int64(6)
 )
 
-// A step changes what a user has. It has two forms that do the same: a script with its keys and arguments, and the plan of
-// a transaction, for NoScripts. Ahead of a script that may only read stands a GETEX, which a replica refuses.
+// A step changes what a user has. It has two forms that do the same: a script with its keys and arguments, and the plan
+// of a transaction, for NoScripts. Ahead of a script that may only read stands a GETEX, which a replica refuses.
 type step struct {
 	first  []Command
 	script script

@@ -32,8 +32,8 @@ type journey struct {
 	lost    error         // why it is unknown what came of a try
 }
 
-// step takes in what a try ended with, and returns how many of its commands were executed before one was redirected. Unless
-// that is all, or the call has failed, it finds out where to go on, and waits until it is time for that.
+// step takes in what a try ended with, and returns how many of its commands were executed before one was redirected.
+// Unless that is all, or the call has failed, it finds out where to go on, and waits until it is time for that.
 func (j *journey) step(ctx context.Context, replies []any, err error) (executed int, failure error) {
 	asked := j.asking
 	j.asking = false
