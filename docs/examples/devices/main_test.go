@@ -17,8 +17,8 @@ func TestDevicesAreListed(t *testing.T) {
 	site.store.Advance(10 * time.Minute)
 
 	page := b.Get("/")
-	page.WantPage("<strong>Firefox on Windows</strong>\n\t<span class=\"badge\">this device</span>")
-	page.WantPage("<strong>Chrome on Android</strong>\n\t\n")
+	page.WantPage(`<strong>Firefox on Windows</strong> <span class="badge">this device</span></p>`)
+	page.WantPage("<strong>Chrome on Android</strong></p>")
 	if n := strings.Count(page.Body, "<li>"); n != 2 || len(ids(page)) != 1 {
 		t.Errorf("%d devices, of which %q can be ended: %s", n, ids(page), page.Body)
 	}
