@@ -203,3 +203,11 @@ func (a Answer) WantPageWithout(text string) {
 		a.t.Errorf("%s %s: %d, want 200 without %q: %s", a.Request.Method, a.Request.URL, a.StatusCode, text, a.Body)
 	}
 }
+
+// WantAskAgain wants the answer to a request whose cookie another request has just replaced.
+func (a Answer) WantAskAgain() {
+	a.t.Helper()
+	if a.StatusCode != 503 || a.Header.Get("Retry-After") != "1" || a.SessionCookie() != nil {
+		a.t.Errorf("%s %s: %d %v, want 503 with Retry-After", a.Request.Method, a.Request.URL, a.StatusCode, a.Header)
+	}
+}
