@@ -101,7 +101,7 @@ func TestBrowserTakesTheCookie(t *testing.T) {
 			if cookies := b.cookies(s.URL); len(cookies) != 0 {
 				t.Errorf("after the sign-out the browser has %+v", cookies[0])
 			}
-			if keys := s.redis.Keys(); len(keys) != 0 {
+			if keys := s.living(t); len(keys) != 0 {
 				t.Errorf("after the sign-out Redis has %q", keys)
 			}
 			b.complained(0)
