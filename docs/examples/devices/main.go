@@ -32,6 +32,7 @@ const maxDevices = 10
 type app struct {
 	sessions *session.Manager
 	accounts *passwords
+	recent   time.Duration // how old a sign-in may be to end what others do
 }
 
 func (a *app) routes() http.Handler {
@@ -41,13 +42,13 @@ func (a *app) routes() http.Handler {
 	handle("POST /sign-in", a.signIn)
 	handle("POST /sign-out", signOut)
 	handle("GET /{$}", forUsers(a.devices))
-	handle("POST /end", forUsers(a.end))
-	handle("POST /end-others", forUsers(endOthers))
+	handle("POST /end", a.forRecent(a.end))
+	handle("POST /end-others", a.forRecent(endOthers))
 	handle("GET /password", forUsers(passwordForm))
 	handle("POST /password", forUsers(a.changePassword))
-	handle("GET /operator", forOperator(a.sessionsOf))
-	handle("POST /operator/end", forOperator(a.endOf))
-	handle("POST /operator/end-all", forOperator(a.endAllOf))
+	handle("GET /operator", a.forOperator(a.sessionsOf))
+	handle("POST /operator/end", a.forOperator(a.endOf))
+	handle("POST /operator/end-all", a.forOperator(a.endAllOf))
 	mux.HandleFunc("GET /style.css", style)
 
 	// Without the protection, another site could sign its visitors in here, or end their sessions.
@@ -94,7 +95,7 @@ func run(insecureHTTP bool) error {
 		}
 		log.Printf("sign in as %s with the password %s", name, password)
 	}
-	a := &app{sessions, accounts}
+	a := &app{sessions, accounts, 15 * time.Minute}
 	server := &http.Server{
 		Addr:              "127.0.0.1:8080",
 		Handler:           a.routes(),

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sessionkv/session"
 )
 
 func TestDevicesAreListed(t *testing.T) {
@@ -129,6 +131,32 @@ func TestRememberMe(t *testing.T) {
 	remembering.Get("/").WantPage("Your devices")
 	site.store.Advance(31 * 24 * time.Hour)
 	remembering.Get("/").WantRedirect("/sign-in")
+}
+
+func TestWhoEndsDevicesHasSignedInLately(t *testing.T) {
+	a, store := newApp(t, session.Cookie{})
+	a.recent = 0
+	site := serve(t, a, store)
+	b, other, o := site.signedIn("alice", firefox), site.signedIn("alice", phone), site.signedIn(operator, firefox)
+	id := ids(b.Get("/"))[0]
+	for path, form := range map[string][]string{"/end": {"id", id}, "/end-others": nil} {
+		b.Post(path, form...).WantRedirect("/sign-in?again")
+	}
+	for path, form := range map[string][]string{"/operator/end": {"user", "alice", "id", id}, "/operator/end-all": {"user", "alice"}} {
+		o.Post(path, form...).WantRedirect("/sign-in?again")
+	}
+	o.Get("/operator?user=alice").WantRedirect("/sign-in?again")
+	other.Get("/").WantPage("Your devices")
+
+	token := b.Token()
+	b.Get("/sign-in?again").WantPage("Do so once more")
+	b.signIn("alice").WantRedirect("/")
+	if b.Token() == token {
+		t.Error("the token is still the old one")
+	}
+	a.recent = time.Hour
+	b.Post("/end-others").WantRedirect("/")
+	other.wantOut("You were signed out here from another device.")
 }
 
 func TestOneDeviceTooMany(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"net/http"
+	"time"
 
 	"github.com/sessionkv/session"
 )
@@ -23,9 +24,20 @@ func forUsers(next handler) handler {
 	}
 }
 
-// forOperator lets the operator alone through to next.
-func forOperator(next handler) handler {
+// forRecent lets those through who have signed in lately. Others sign in once more: ASVS 5.0, 7.5.2.
+func (a *app) forRecent(next handler) handler {
 	return forUsers(func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+		if time.Since(s.SignedIn()) > a.recent {
+			http.Redirect(w, r, "/sign-in?again", http.StatusSeeOther)
+			return
+		}
+		next(w, r, s)
+	})
+}
+
+// forOperator lets the operator alone through to next.
+func (a *app) forOperator(next handler) handler {
+	return a.forRecent(func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		if s.User() != operator {
 			http.Error(w, "for the operator alone", http.StatusForbidden)
 			return
@@ -37,8 +49,11 @@ func forOperator(next handler) handler {
 // signInForm says why, to those whose session was ended by somebody.
 func signInForm(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	v := view{Alert: whyEnded[s.Ended()]}
-	if r.URL.Query().Has("signed-out") {
+	switch query := r.URL.Query(); {
+	case query.Has("signed-out"):
 		v = view{Notice: "You are signed out."}
+	case query.Has("again"):
+		v = view{Notice: "It is a while since you have signed in. Do so once more, and then go on."}
 	}
 	render(w, r, "sign-in", v)
 }

@@ -88,12 +88,16 @@ func newApp(t *testing.T, cookie session.Cookie) (*app, *store) {
 			t.Fatal(err)
 		}
 	}
-	return &app{sessions, accounts}, store
+	return &app{sessions, accounts, time.Hour}, store
 }
 
 func newSite(t *testing.T) *site {
 	t.Helper()
 	a, store := newApp(t, session.Cookie{})
+	return serve(t, a, store)
+}
+
+func serve(t *testing.T, a *app, store *store) *site {
 	server := httptest.NewTLSServer(a.routes())
 	t.Cleanup(server.Close)
 	return &site{t, server, store}
