@@ -27,11 +27,11 @@ func (c change) outcome(current []byte, lost, err error) ([]byte, error) {
 	return current, driver.ErrConflict
 }
 
-// The answer to a replace is the value that is there instead, nil if none is, or one of these.
+// The answer to a change of what is there is the value that is there instead, nil if none is, or one of these.
 const (
-	replaced = int64(1) // the new value is in its place
-	foreign  = int64(2) // the key holds another type
-	evicted  = int64(3) // the staged value has gone
+	changed = int64(1) // the new value is in its place, or the old one is deleted
+	foreign = int64(2) // the key holds another type
+	evicted = int64(3) // the staged value has gone
 )
 
 // revHead is how a value with a revision begins.

@@ -20,7 +20,8 @@ var errEvicted = errors.New("the new value was evicted before it was in its plac
 // explain is err as a Store returns it: bare where a caller tells it apart, else with what failed and what to do, on keys
 // that begin with prefix.
 func explain(prefix, operation, id string, err error) error {
-	if err == nil || err == driver.ErrNotFound || err == driver.ErrConflict {
+	if err == nil || err == driver.ErrNotFound || err == driver.ErrConflict ||
+		err == driver.ErrRemoved || err == driver.ErrStamp || err == driver.ErrFull {
 		return err
 	}
 	if id != "" {

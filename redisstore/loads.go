@@ -6,29 +6,43 @@ import "sync"
 // each otherwise.
 type loads struct{ pool sync.Pool }
 
-// A load is GETEX key PX ttl.
+// A load is GETEX key PX ttl, and ahead of it, for the ID of a user, ZRANK list member.
 type load struct {
-	key      []byte // in place of a string, which would be allocated anew as an argument
 	ttl      int64
-	args     [3]any
-	commands [1]Command
+	rank     [2]any // bytes in place of strings, which would be allocated anew as arguments
+	get      [3]any
+	commands [2]Command
 }
 
-func (l *loads) get(key string, ttl int64) *load {
+// listName is how the key of a user's list ends, in place of the member in that of a value.
+const listName = "user"
+
+// of returns a load of the value of key. member is "" if its ID has no user.
+func (l *loads) of(key, member string, ttl int64) *load {
 	c, ok := l.pool.Get().(*load)
 	if !ok {
-		c = &load{args: [3]any{1: "PX"}}
-		c.commands[0] = Command{"GETEX", c.args[:]}
+		c = &load{get: [3]any{1: "PX"}}
+		c.commands = [2]Command{{"ZRANK", c.rank[:]}, {"GETEX", c.get[:]}}
 	}
-	if len(c.key) != len(key) {
-		c.key = make([]byte, len(key))
-		c.args[0] = c.key
-	}
-	copy(c.key, key)
+	set(&c.get[0], key, "")
 	if c.ttl != ttl {
-		c.ttl, c.args[2] = ttl, ttl
+		c.ttl, c.get[2] = ttl, ttl
+	}
+	if member != "" {
+		set(&c.rank[0], key[:len(key)-len(member)], listName)
+		set(&c.rank[1], member, "")
 	}
 	return c
+}
+
+// set makes an argument of a text, in the memory of the one before if that has its length.
+func set(arg *any, begin, end string) {
+	memory, _ := (*arg).([]byte)
+	if len(memory) != len(begin)+len(end) || memory == nil {
+		memory = make([]byte, len(begin)+len(end))
+		*arg = memory
+	}
+	copy(memory[copy(memory, begin):], end)
 }
 
 func (l *loads) put(c *load) { l.pool.Put(c) }

@@ -28,7 +28,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"time"
 
 	"github.com/gomodule/redigo/redis"
 
@@ -117,50 +116,6 @@ func (s *Store) Ping(ctx context.Context) error {
 // running any more; every later call fails.
 func (s *Store) Close() error {
 	return s.client.Close()
-}
-
-// Load implements [driver.Store] with one GETEX.
-func (s *Store) Load(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
-	key := s.key(id)
-	load := s.loads.get(key, milliseconds(ttl))
-	replies, _, err := s.client.Do(ctx, key, load.commands[:]...)
-	if err != nil {
-		return nil, s.failed("load", id, err) // load is not used again: the client may still be sending it
-	}
-	s.loads.put(load)
-	value, err := bulk(replies[0], firstRefusal(replies))
-	return value, s.failed("load", id, err)
-}
-
-// Peek implements [driver.Store] with GETEX and PTTL in one flush: a GETEX without an option changes nothing, and a replica
-// refuses it, so that it does not answer with what is out of date.
-func (s *Store) Peek(ctx context.Context, id string) ([]byte, time.Duration, error) {
-	key := s.key(id)
-	replies, _, err := s.client.Do(ctx, key, cmd("GETEX", key), cmd("PTTL", key))
-	if err != nil {
-		return nil, 0, s.failed("peek", id, err)
-	}
-	value, err := bulk(replies[0], firstRefusal(replies))
-	if err != nil {
-		return nil, 0, s.failed("peek", id, err)
-	}
-	ttl, err := timeToLive(replies[1])
-	return value, ttl, s.failed("peek", id, err)
-}
-
-// Delete implements [driver.Store] with one GETDEL.
-func (s *Store) Delete(ctx context.Context, id string, _ []byte) ([]byte, error) {
-	reply, lost, err := s.one(ctx, "GETDEL", s.key(id))
-	value, err := bulk(reply, err)
-	if err == driver.ErrNotFound && lost != nil {
-		err = lost
-	}
-	return value, s.failed("delete", id, err)
-}
-
-// key is where the session of this ID is stored.
-func (s *Store) key(id string) string {
-	return s.prefix + id
 }
 
 // one runs one command and returns its reply. It returns an error of the server as err.

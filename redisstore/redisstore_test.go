@@ -29,16 +29,23 @@ func TestCommandsPerOperation(t *testing.T) {
 		replace string
 		stale   string
 		gone    string
+
+		deleteOne, deleteOther string
 	}{
-		{"script", redisstore.Options{}, "SET EVALSHA", "SET EVALSHA", "SET EVALSHA"},
+		{
+			"script", redisstore.Options{}, "SET EVALSHA", "SET EVALSHA", "SET EVALSHA",
+			"GETEX EVALSHA", "GETEX EVALSHA",
+		},
 		{
 			"no scripts", redisstore.Options{NoScripts: true}, "WATCH STRLEN GETRANGE MULTI SET EXEC",
 			"WATCH STRLEN GETRANGE MULTI DISCARD GETEX", "WATCH STRLEN GETRANGE MULTI DISCARD GETEX",
+			"WATCH STRLEN GETRANGE MULTI GETDEL EXEC", "WATCH STRLEN GETRANGE MULTI DISCARD GETEX",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			store, ctx, id := open(t, server.Addr(), test.options), t.Context(), rand.Text()
 			mustSave(t, store, id, mustSave(t, store, id, nil, value("0")), value("0")) // the server knows the script
+			_, _ = store.Delete(ctx, id, value("1"))
 			if _, err := store.Delete(ctx, id, nil); err != nil {
 				t.Fatal(err)
 			}
@@ -57,6 +64,9 @@ func TestCommandsPerOperation(t *testing.T) {
 				{"replace another", test.stale, driver.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, first, value("3"), time.Hour) }},
 				{"create over another", "SET GETEX", driver.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, nil, first, time.Hour) }},
 				{"delete", "GETDEL", nil, func() ([]byte, error) { return store.Delete(ctx, id, nil) }},
+				{"create again", "SET", nil, func() ([]byte, error) { return store.Save(ctx, id, nil, first, time.Hour) }},
+				{"delete another", test.deleteOther, driver.ErrConflict, func() ([]byte, error) { return store.Delete(ctx, id, second) }},
+				{"delete one value", test.deleteOne, nil, func() ([]byte, error) { return store.Delete(ctx, id, first) }},
 				{"ping", "GETEX", nil, func() ([]byte, error) { return nil, store.Ping(ctx) }},
 			} {
 				var err error

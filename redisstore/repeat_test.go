@@ -80,6 +80,9 @@ func TestLostReply(t *testing.T) {
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server.Addr())
 	first, second, third := value("1"), value("2"), value("3")
+	known := open(t, server.Addr(), redisstore.Options{}) // so that the server knows the scripts
+	_, _ = known.Save(t.Context(), "1", first, second, time.Minute)
+	_, _ = known.Delete(t.Context(), "1", first)
 	load := func(ctx context.Context, s *redisstore.Store, id string) ([]byte, error) {
 		return s.Load(ctx, id, time.Minute)
 	}
@@ -91,6 +94,9 @@ func TestLostReply(t *testing.T) {
 	}
 	remove := func(ctx context.Context, s *redisstore.Store, id string) ([]byte, error) {
 		return s.Delete(ctx, id, nil)
+	}
+	removeFirst := func(ctx context.Context, s *redisstore.Store, id string) ([]byte, error) {
+		return s.Delete(ctx, id, first)
 	}
 	put := func(v []byte) func(key string) {
 		return func(key string) { server.Do(t, "SET", key, v, "PX", 60_000) }
@@ -127,6 +133,12 @@ func TestLostReply(t *testing.T) {
 		{"delete", both, first, remove, 0, 1, nil, nil, errLost, nil},
 		{"delete, created again", both, first, remove, 0, 1, put(third), third, nil, nil},
 		{"delete of nothing", both, nil, remove, 0, 1, nil, nil, errLost, nil},
+		{"delete of one value", scripts, first, removeFirst, 0, 2, nil, nil, errLost, nil},
+		{"delete of one value, replaced", scripts, first, removeFirst, 0, 2, put(third), third, driver.ErrConflict, third},
+		{"delete of another value", scripts, third, removeFirst, 0, 2, nil, third, driver.ErrConflict, third},
+		{"watched delete, read", noScripts, first, removeFirst, 0, 4, nil, first, nil, nil},
+		{"watched delete", noScripts, first, removeFirst, 4, 2, nil, nil, errLost, nil},
+		{"watched delete, replaced", noScripts, first, removeFirst, 4, 2, put(third), third, driver.ErrConflict, third},
 	} {
 		for _, noScripts := range test.noScripts {
 			t.Run(fmt.Sprintf("%s/NoScripts=%t", test.name, noScripts), func(t *testing.T) {

@@ -18,7 +18,7 @@ type waiting struct {
 
 // Do sends WAIT behind commands that change something. A refusal among the replies is more telling than too few replicas.
 func (w waiting) Do(ctx context.Context, key string, commands ...Command) (replies []any, lost, err error) {
-	if commands[0].Name == "GETEX" {
+	if !slices.ContainsFunc(commands, changes) {
 		return w.Client.Do(ctx, key, commands...)
 	}
 	if err := ctx.Err(); err != nil {
@@ -46,4 +46,13 @@ func (w waiting) Do(ctx context.Context, key string, commands ...Command) (repli
 			"and loses it if it fails now", n, w.replicas, patience)
 	}
 	return replies, lost, nil
+}
+
+// changes reports whether a command changes something that must not be lost. What a GETEX changes is a time to live.
+func changes(c Command) bool {
+	switch c.Name {
+	case "GETEX", "PTTL", "ZRANK", "ZRANGE", "EXISTS":
+		return false
+	}
+	return true
 }

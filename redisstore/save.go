@@ -52,7 +52,7 @@ func (s *Store) replace(ctx context.Context, c change) ([]byte, error) {
 	switch answer {
 	case nil:
 		return nil, driver.ErrNotFound
-	case replaced:
+	case changed:
 		return nil, nil
 	case foreign:
 		return nil, errWrongType

@@ -8,6 +8,48 @@ import (
 	"fmt"
 )
 
+// A script is what Redis knows by its hash once it has run it.
+type script struct{ text, hash string }
+
+func newScript(text string) script {
+	return script{text, fmt.Sprintf("%x", sha1.Sum([]byte(text)))}
+}
+
+// run runs a script behind the commands of first, in one flush, and by its text if Redis does not know it yet. It returns
+// the script's answer, if the commands were not refused.
+func (sc script) run(ctx context.Context, client Client, first []Command, keys []string, args ...any) (answer any, lost, err error) {
+	run := sc.command("EVALSHA", sc.hash, keys, args)
+	replies, lost, err := client.Do(ctx, keys[0], append(first, run)...)
+	if err != nil {
+		return nil, nil, err
+	}
+	answer = replies[len(replies)-1]
+	if answer == changed {
+		return answer, lost, nil // even if a command was refused: an attempt whose reply was lost has done all
+	}
+	if err = firstRefusal(replies); !refusedWith(err, "NOSCRIPT") {
+		return answer, lost, err
+	}
+	replies, again, err := client.Do(ctx, keys[0], sc.command("EVAL", sc.text, keys, args))
+	if err == nil {
+		err = firstRefusal(replies)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	return replies[0], cmp.Or(lost, again), nil
+}
+
+// command is the EVAL or EVALSHA of a script.
+func (sc script) command(name, what string, keys []string, args []any) Command {
+	all := make([]any, 0, 2+len(keys)+len(args))
+	all = append(all, what, len(keys))
+	for _, key := range keys {
+		all = append(all, key)
+	}
+	return Command{name, append(all, args...)}
+}
+
 // stagedTTL is how long, in milliseconds, a staged value lives if the script that would use it never comes.
 const stagedTTL = 10_000
 
@@ -15,7 +57,7 @@ const stagedTTL = 10_000
 // loaded. Values stay out of Lua, whose cost grows with them, except on a conflict.
 //
 // The script runs on every server and on miniredis: no shebang, no cjson, no answer that depends on an error's text.
-const replaceScript = `
+var replaceScript = newScript(`
 local session, staged = KEYS[1], KEYS[2]
 local wasLength, wasHead, newLength, newHead, ttl = unpack(ARGV)
 
@@ -38,9 +80,7 @@ else
 	if not holds(newLength, newHead) then return redis.call('GET', session) end
 end
 redis.call('PEXPIRE', session, ttl)
-return 1`
-
-var replaceHash = fmt.Sprintf("%x", sha1.Sum([]byte(replaceScript)))
+return 1`)
 
 // replaceByScript puts the new value aside and runs replaceScript, both in one flush, and returns the script's answer.
 func (s *Store) replaceByScript(ctx context.Context, c change) (answer any, lost, err error) {
@@ -49,26 +89,7 @@ func (s *Store) replaceByScript(ctx context.Context, c change) (answer any, lost
 	if rev == nil {
 		rev = []byte(rand.Text())
 	}
-	staged := "{" + c.key + "}:" + string(rev)
-	script := []any{replaceHash, 2, c.key, staged, len(c.was), wasHead, len(c.value), newHead, c.ttl}
-
-	replies, lost, err := s.client.Do(ctx, c.key, cmd("SET", staged, c.value, "PX", stagedTTL), cmd("EVALSHA", script...))
-	if err != nil {
-		return nil, nil, err
-	}
-	if replies[1] == replaced {
-		return replaced, nil, nil // even if the SET was refused: an attempt whose reply was lost has put the value there
-	}
-	if err = firstRefusal(replies); !refusedWith(err, "NOSCRIPT") {
-		return replies[1], lost, err
-	}
-	script[0] = replaceScript
-	replies, again, err := s.client.Do(ctx, c.key, cmd("EVAL", script...))
-	if err == nil {
-		err = firstRefusal(replies)
-	}
-	if err != nil {
-		return nil, nil, err
-	}
-	return replies[0], cmp.Or(lost, again), nil
+	staged := besides(c.key, string(rev))
+	aside := append(make([]Command, 0, 2), cmd("SET", staged, c.value, "PX", stagedTTL))
+	return replaceScript.run(ctx, s.client, aside, []string{c.key, staged}, len(c.was), wasHead, len(c.value), newHead, c.ttl)
 }

@@ -7,57 +7,67 @@ import (
 
 // replaceByWatch is replaceByScript without a script, in two round trips.
 func (s *Store) replaceByWatch(ctx context.Context, c change) (answer any, lost, err error) {
-	w := &watched{change: c}
-	lost, err = s.watcher.runAlone(ctx, w)
-	return w.answer, lost, err
+	return s.guard(ctx, c.key, c.was, cmd("SET", c.key, c.value, "XX", "PX", c.ttl))
 }
 
-// A watched change is the task of a save with WATCH.
-type watched struct {
-	change
-	answer any
+// guard runs a command that changes the value of key if that is was.
+func (s *Store) guard(ctx context.Context, key string, was []byte, command Command) (answer any, lost, err error) {
+	g := &guarded{key: key, was: was, command: command}
+	lost, err = s.watcher.runAlone(ctx, g)
+	return g.answer, lost, err
 }
 
-func (w *watched) runOn(l lease) (err error) {
-	w.answer, err = l.replace(w.change)
-	return err
+// A guarded command is the task of one behind a WATCH.
+type guarded struct {
+	key     string
+	was     []byte
+	command Command
+	answer  any
 }
 
-// replace stores c.value if what is there is c.was. MULTI stands in the first flush: if it is refused, the SET is not
-// sent, which would then be unconditional.
-func (l lease) replace(c change) (answer any, err error) {
-	wasHead, _ := head(c.was)
-	replies, err := l.do(cmd("WATCH", c.key), cmd("STRLEN", c.key), cmd("GETRANGE", c.key, 0, len(wasHead)-1), cmd("MULTI"))
+// runOn has MULTI in the first flush: if that is refused, the command is not sent, which would then be unconditional.
+func (g *guarded) runOn(l lease) (err error) {
+	wasHead, _ := head(g.was)
+	replies, err := l.do(cmd("WATCH", g.key), cmd("STRLEN", g.key), cmd("GETRANGE", g.key, 0, len(wasHead)-1), cmd("MULTI"))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := firstRefusal(replies); err != nil && !refusedWith(err, "WRONGTYPE") {
 		spoil(l.conn) // it may be in the WATCH or the MULTI
-		return nil, err
+		return err
 	}
 	start, _ := replies[2].([]byte)
-	if replies[1] != int64(len(c.was)) || !bytes.Equal(start, wasHead) {
-		return l.current(c.key, cmd("DISCARD"))
+	if replies[1] != int64(len(g.was)) || !bytes.Equal(start, wasHead) {
+		g.answer, err = l.current(g.key, cmd("DISCARD"))
+		return err
 	}
-	replies, err = l.do(cmd("SET", c.key, c.value, "XX", "PX", c.ttl), cmd("EXEC"))
+	results, err := l.exec(g.command)
+	switch {
+	case err != nil:
+		return err
+	case len(results) == 1 && results[0] != nil:
+		g.answer = changed
+		return nil
+	}
+	g.answer, err = l.current(g.key)
+	return err
+}
+
+// exec runs the commands of a MULTI that was begun. results is nil if something has changed since the WATCH.
+func (l lease) exec(commands ...Command) (results []any, err error) {
+	replies, err := l.do(append(commands, cmd("EXEC"))...)
+	if err == nil {
+		err = firstRefusal(replies)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if err := firstRefusal(replies); err != nil {
-		return nil, err
-	}
-	results, _ := replies[1].([]any) // nil: the key changed after the WATCH
-	if err := firstRefusal(results); err != nil {
-		return nil, err
-	}
-	if len(results) == 1 && results[0] == "OK" {
-		return replaced, nil
-	}
-	return l.current(c.key)
+	results, _ = replies[len(replies)-1].([]any)
+	return results, firstRefusal(results)
 }
 
 // current answers with what is there, after the commands that must come first. A replica refuses it, as it does GETEX, so
-// that replace starts again elsewhere.
+// that the task starts again elsewhere.
 func (l lease) current(key string, first ...Command) (answer any, err error) {
 	replies, err := l.do(append(first, cmd("GETEX", key))...)
 	if err != nil {

@@ -91,6 +91,28 @@ func (s suite) concurrentDeletes() {
 	}
 }
 
+// One of the callers knows the value that is stored, whatever the others save.
+func (s suite) deleteOnlyAmongSaves() {
+	s.mustSave(nil, value("0"))
+	var deleted atomic.Int32
+	together(func(i int) {
+		was, err := s.load()
+		if err == nil && i%2 == 0 {
+			if _, err = s.removeOnly(was); err == nil {
+				deleted.Add(1)
+			}
+		} else if err == nil {
+			_, err = s.save(was, value("1"))
+		}
+		if err != nil && !errors.Is(err, driver.ErrConflict) && !errors.Is(err, driver.ErrNotFound) {
+			s.Error(err)
+		}
+	})
+	if _, err := s.load(); deleted.Load() > 1 || (deleted.Load() == 1) != errors.Is(err, driver.ErrNotFound) {
+		s.Errorf("%d deletes of one session, then %v", deleted.Load(), err)
+	}
+}
+
 func (s suite) deleteAmongSaves() {
 	s.mustSave(nil, value("0"))
 	together(func(i int) {

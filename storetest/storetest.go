@@ -17,8 +17,9 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-// Run tests that the stores that open returns keep every promise of [driver.Store]. It calls open once for each of its
-// parallel subtests; the stores may share their data, since every session has a random ID.
+// Run tests that the stores that open returns keep every promise of [driver.Store], and of [driver.Users] if they have its
+// methods. It calls open once for each of its parallel subtests; the stores may share their data, since every session and
+// every user has a random ID.
 //
 // To test the time to live, Run sleeps for some seconds, unless the store has a method Advance(time.Duration) that makes
 // that time pass for the sessions of this one store.
@@ -36,6 +37,8 @@ func Run(t *testing.T, open func(t *testing.T) driver.Store) {
 		"any bytes are stored":                            suite.bytes,
 		"a large value is stored":                         suite.large,
 		"delete returns the value":                        suite.delete,
+		"delete removes no other value":                   suite.deleteOnly,
+		"delete compares values without a revision":       suite.deleteWithoutRevision,
 		"sessions are apart":                              suite.apart,
 		"slices are neither kept nor changed":             suite.slices,
 		"a value expires":                                 suite.expire,
@@ -49,6 +52,7 @@ func Run(t *testing.T, open func(t *testing.T) driver.Store) {
 		"one of concurrent new values is stored":          suite.concurrentCreates,
 		"one of concurrent deletes gets the value":        suite.concurrentDeletes,
 		"a delete is not undone by concurrent saves":      suite.deleteAmongSaves,
+		"a delete takes no concurrent save with it":       suite.deleteOnlyAmongSaves,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -57,6 +61,7 @@ func Run(t *testing.T, open func(t *testing.T) driver.Store) {
 			test(suite{T: t, Store: open(t), ctx: ctx, id: rand.Text()})
 		})
 	}
+	t.Run("users", func(t *testing.T) { runUsers(t, open) })
 }
 
 func (s suite) absent() {
@@ -184,6 +189,39 @@ func (s suite) delete() {
 	s.wantNothing()
 	s.mustSave(nil, v)
 	s.wantStored(v)
+}
+
+func (s suite) deleteOnly() {
+	first, second := value("1"), value("2")
+	s.want(nil, driver.ErrNotFound)(s.removeOnly(first))
+	s.mustSave(nil, first)
+	s.mustSave(first, second)
+	for _, other := range [][]byte{first, value("3"), value("3333"), {}} {
+		s.want(second, driver.ErrConflict)(s.removeOnly(other))
+		s.wantStored(second)
+	}
+	copied := bytes.Clone(second)
+	got, err := s.removeOnly(second)
+	s.want(copied, nil)(got, err)
+	clear(got)
+	if !bytes.Equal(second, copied) {
+		s.Fatal("Delete returns the slice that it was given")
+	}
+	s.want(nil, driver.ErrNotFound)(s.removeOnly(second))
+	s.want(nil, driver.ErrNotFound)(s.removeOnly([]byte{}))
+	s.wantNothing()
+}
+
+func (s suite) deleteWithoutRevision() {
+	for _, format := range []string{`{"n":%s}`, `{"_rev":1,"n":%s}`, `%s`} {
+		one, two := fmt.Appendf(nil, format, "1"), fmt.Appendf(nil, format, "2")
+		s.mustSave(nil, one)
+		s.want(one, driver.ErrConflict)(s.removeOnly(two))
+		s.want(one, nil)(s.removeOnly(one))
+	}
+	s.mustSave(nil, []byte{})
+	s.want(nil, nil)(s.removeOnly([]byte{}))
+	s.wantNothing()
 }
 
 func (s suite) apart() {

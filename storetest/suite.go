@@ -34,7 +34,8 @@ func (s suite) load() ([]byte, error) { return s.Store.Load(s.ctx, s.id, long) }
 func (s suite) save(was, value []byte) ([]byte, error) {
 	return s.Store.Save(s.ctx, s.id, was, value, long)
 }
-func (s suite) remove() ([]byte, error) { return s.Store.Delete(s.ctx, s.id, nil) }
+func (s suite) remove() ([]byte, error)               { return s.Store.Delete(s.ctx, s.id, nil) }
+func (s suite) removeOnly(was []byte) ([]byte, error) { return s.Store.Delete(s.ctx, s.id, was) }
 
 // mustSave saves, and expects success.
 func (s suite) mustSave(was, value []byte) {

@@ -1,0 +1,56 @@
+package redisstore
+
+import (
+	"strings"
+
+	"github.com/sessionkv/session/driver"
+)
+
+// key is where the value of an ID is stored. What belongs to one user is in one slot of a Redis Cluster: that of the text
+// in braces.
+func (s *Store) key(id string) string {
+	user := driver.UserOf(id)
+	if user == "" {
+		return s.prefix + id
+	}
+	return s.prefix + "{" + user + "}" + id[len(user):]
+}
+
+// besides is another key in the slot of that of a value. The prefix has no brace, so that one in the key is that of a
+// user.
+func besides(key, name string) string {
+	if strings.Contains(key, "{") {
+		return key + ":" + name
+	}
+	return "{" + key + "}:" + name
+}
+
+// A user is where it is stored what one user has.
+type user struct {
+	name  string
+	slot  string // how all of its keys begin
+	list  string // a sorted set of what stands in its IDs behind the colon, by when they were added
+	stamp string
+}
+
+func (s *Store) user(name string) user {
+	slot := s.prefix + "{" + name + "}:"
+	return user{name, slot, slot + listName, slot + "stamp"}
+}
+
+// userOf is the user of an ID that has one.
+func (s *Store) userOf(id string) user { return s.user(driver.UserOf(id)) }
+
+// member is what stands for an ID in the list of its user, "" if it has no user.
+func member(id string) string {
+	user := driver.UserOf(id)
+	if user == "" {
+		return ""
+	}
+	return id[len(user)+1:]
+}
+
+// key is where the value of a member is stored.
+func (u user) key(member string) string { return u.slot + member }
+
+func (u user) id(member string) string { return u.name + ":" + member }

@@ -1,0 +1,168 @@
+package redisstore
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+
+	"github.com/sessionkv/session/driver"
+)
+
+var _ driver.Users = (*Store)(nil)
+
+// Stamp implements [driver.Users].
+func (s *Store) Stamp(ctx context.Context, user string) (string, error) {
+	u := s.user(user)
+	replies, _, err := s.client.Do(ctx, u.stamp, cmd("SET", u.stamp, rand.Text(), "NX", "PX", stampTTL),
+		cmd("GETEX", u.stamp, "PX", stampTTL))
+	if err == nil {
+		err = firstRefusal(replies)
+	}
+	if err != nil {
+		return "", s.failed("stamp of", user, err)
+	}
+	stamp, err := redis.String(replies[1], nil)
+	if err == redis.ErrNil {
+		err = errEvicted
+	}
+	return stamp, s.failed("stamp of", user, err)
+}
+
+// Add implements [driver.Users].
+func (s *Store) Add(ctx context.Context, entry driver.Entry) (over []string, err error) {
+	u, now := s.userOf(entry.ID), time.Now()
+	if err := s.clean(ctx, u, entry, now); err != nil {
+		return nil, s.failed("add", entry.ID, err)
+	}
+	answer, _, err := s.take(ctx, u, u.add(entry, now))
+	over, err = u.outcome(answer, err)
+	return over, s.failed("add", entry.ID, err)
+}
+
+// Replace implements [driver.Users].
+func (s *Store) Replace(ctx context.Context, was string, entry driver.Entry) error {
+	u := s.userOf(entry.ID)
+	answer, _, err := s.take(ctx, u, u.replace(was, entry))
+	_, err = u.outcome(answer, err)
+	return s.failed("replace", was, err)
+}
+
+// Remove implements [driver.Users].
+func (s *Store) Remove(ctx context.Context, id string) error {
+	reply, lost, err := s.one(ctx, "ZREM", s.userOf(id).list, member(id))
+	if reply == int64(0) {
+		err = cmp.Or(lost, driver.ErrRemoved)
+	}
+	return s.failed("remove", id, err)
+}
+
+// RemoveOthers implements [driver.Users].
+func (s *Store) RemoveOthers(ctx context.Context, keep string) (removed []string, err error) {
+	u := s.userOf(keep)
+	answer, lost, err := s.take(ctx, u, u.removeOthers(keep, rand.Text()))
+	if answer == notListed && lost != nil {
+		err = lost
+	}
+	removed, err = u.outcome(answer, err)
+	return removed, s.failed("remove all but", keep, err)
+}
+
+// RemoveAll implements [driver.Users].
+func (s *Store) RemoveAll(ctx context.Context, user string) (removed []string, err error) {
+	u := s.user(user)
+	if _, _, err := s.one(ctx, "SET", u.stamp, rand.Text(), "PX", stampTTL); err != nil {
+		return nil, s.failed("remove all of", user, err)
+	}
+	answer, _, err := s.take(ctx, u, u.removeAll())
+	removed, err = u.outcome(answer, err)
+	return removed, s.failed("remove all of", user, err)
+}
+
+// outcome is that of a step.
+func (u user) outcome(answer any, err error) (ids []string, _ error) {
+	if err != nil {
+		return nil, err
+	}
+	switch answer {
+	case changed:
+		return nil, nil
+	case otherStamp:
+		return nil, driver.ErrStamp
+	case tooMany:
+		return nil, driver.ErrFull
+	case notListed:
+		return nil, driver.ErrRemoved
+	}
+	members, ok := answer.([]string)
+	if !ok {
+		members, err = redis.Strings(answer, nil)
+	}
+	for _, member := range members {
+		ids = append(ids, u.id(member))
+	}
+	return ids, err
+}
+
+// Bury implements [driver.Users].
+func (s *Store) Bury(ctx context.Context, last []byte, ttl time.Duration, ids ...string) error {
+	for some := range slices.Chunk(ids, atOnce) {
+		var commands []Command
+		for _, id := range some {
+			commands = append(commands, cmd("SET", s.key(id), last, "XX", "PX", milliseconds(ttl)))
+		}
+		replies, _, err := s.client.Do(ctx, s.key(some[0]), commands...)
+		if err == nil {
+			err = firstRefusal(replies)
+		}
+		if err != nil {
+			return s.failed("bury", some[0], err)
+		}
+	}
+	return nil
+}
+
+// Members implements [driver.Users].
+func (s *Store) Members(ctx context.Context, user string) ([]driver.Member, error) {
+	u := s.user(user)
+	members, err := s.members(ctx, u)
+	return members, s.failed("members of", user, err)
+}
+
+func (s *Store) members(ctx context.Context, u user) (members []driver.Member, err error) {
+	listed, err := s.listed(ctx, u, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	var dead []any
+	for some := range slices.Chunk(listed, atOnce) {
+		var commands []Command
+		for _, member := range some {
+			commands = append(commands, cmd("GETEX", u.key(member)), cmd("PTTL", u.key(member)))
+		}
+		replies, _, err := s.client.Do(ctx, u.list, commands...)
+		if err != nil {
+			return nil, err
+		}
+		for i, member := range some {
+			value, rest, err := found(replies[2*i:2*i+2], false)
+			var ttl time.Duration
+			if err == nil {
+				ttl, err = timeToLive(rest[0])
+			}
+			if errors.Is(err, driver.ErrNotFound) {
+				dead = append(dead, member)
+				continue
+			}
+			if err != nil {
+				return nil, err
+			}
+			members = append(members, driver.Member{ID: u.id(member), Value: value, TTL: ttl})
+		}
+	}
+	return members, s.drop(ctx, u, dead)
+}
