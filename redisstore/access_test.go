@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"strings"
@@ -71,8 +72,10 @@ func TestPassword(t *testing.T) {
 
 // aclFor is the smallest ACL, as in the package comment, by NoScripts.
 var aclFor = map[bool]string{
-	false: "+getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get",
-	true:  "+getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard",
+	false: "+getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get " +
+		"+exists +zrank +zscore +zadd +zrem +zrange +zcard +zremrangebyrank",
+	true: "+getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard " +
+		"+pexpire +unlink +exists +zrank +zadd +zrem +zrange +zremrangebyrank",
 }
 
 // exercise goes every way through the store, and returns the first error.
@@ -100,6 +103,46 @@ func exercise(t *testing.T, server *redistest.Server, store *redisstore.Store) e
 		{driver.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, "list"+id, first, second, time.Minute) }},
 	} {
 		if _, err := step.do(); !errors.Is(err, step.want) {
+			return err
+		}
+	}
+	return exerciseUsers(ctx, store)
+}
+
+// exerciseUsers goes every way through what a user has, and returns the first error.
+func exerciseUsers(ctx context.Context, store *redisstore.Store) error {
+	user, v := rand.Text(), value("1")
+	entry := func(name string, limit int) driver.Entry {
+		return driver.Entry{ID: user + ":" + name, Keep: time.Minute, Limit: limit}
+	}
+	add := func(name string, limit int) error {
+		_, err := store.Save(ctx, user+":"+name, nil, v, time.Minute)
+		if err == nil {
+			_, err = store.Add(ctx, entry(name, limit))
+		}
+		return err
+	}
+	for _, step := range []struct {
+		want error
+		do   func() error
+	}{
+		{nil, func() error { _, err := store.Stamp(ctx, user); return err }},
+		{nil, func() error { return add("1", 0) }},
+		{nil, func() error { return add("2", 2) }},
+		{nil, func() error { return add("3", 2) }},
+		{nil, func() error { _, err := store.Load(ctx, user+":3", time.Minute); return err }},
+		{driver.ErrRemoved, func() error { _, _, err := store.Peek(ctx, user+":1"); return err }},
+		{nil, func() error { return store.Bury(ctx, v, time.Minute, user+":1") }},
+		{nil, func() error { return store.Replace(ctx, user+":2", entry("1", 0)) }},
+		{driver.ErrRemoved, func() error { return store.Replace(ctx, user+":2", entry("4", 0)) }},
+		{nil, func() error { _, err := store.Delete(ctx, user+":1", v); return err }},
+		{nil, func() error { _, err := store.Members(ctx, user); return err }},
+		{nil, func() error { return add("5", 0) }},
+		{nil, func() error { _, err := store.RemoveOthers(ctx, user+":5"); return err }},
+		{nil, func() error { return store.Remove(ctx, user+":5") }},
+		{nil, func() error { _, err := store.RemoveAll(ctx, user); return err }},
+	} {
+		if err := step.do(); !errors.Is(err, step.want) {
 			return err
 		}
 	}

@@ -16,8 +16,9 @@ type Options struct {
 	// Prefix begins every key. "" means "session:". It must not contain a brace.
 	Prefix string
 
-	// NoScripts saves with WATCH and MULTI instead of a script, for services that forbid EVAL. The guarantees are the
-	// same; a save takes two round trips instead of one.
+	// NoScripts changes what is stored with WATCH and MULTI instead of scripts, for services that forbid EVAL. The
+	// guarantees are the same; a save takes two round trips instead of one. A change of what a user has begins again, until
+	// the deadline, whenever another one comes in between.
 	NoScripts bool
 
 	// TLS is for the connections that [Open] makes to a rediss:// or valkeys:// URL, and [OpenSentinel] to Redis and to

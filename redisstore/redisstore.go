@@ -9,16 +9,24 @@
 // A session is one string under one key, session:<ID>, with a time to live. Loading it is one GETEX, peeking at it a GETEX
 // and a PTTL, storing a new one one SET, deleting it one GETDEL. Storing a new value over an old one is a compare-and-set
 // in one round trip: SET puts the value aside under {session:<ID>}:<rev> for at most 10 seconds, then a script compares
-// the length and the _rev of what is stored with those of what was loaded, and renames the new value over it. Where
-// scripts are not allowed, [Options.NoScripts] does the same with WATCH and MULTI in two round trips.
+// the length and the _rev of what is stored with those of what was loaded, and renames the new value over it. Deleting
+// one value and no other is a script too.
+//
+// What belongs to a user is in one slot of a cluster: an ID <user>:<rest> is stored under session:{<user>}:<rest>. The
+// rests are the members of a sorted set, session:{<user>}:user, scored by the milliseconds of their sign-in, and each
+// load sends a ZRANK ahead of its GETEX. The user's stamp is session:{<user>}:stamp. Changes of both are scripts.
+//
+// Where scripts are not allowed, [Options.NoScripts] does the same with WATCH and MULTI in two round trips.
 //
 // The least that an ACL user needs is
 //
 //	~session:* ~{session:* +getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get
+//	+exists +zrank +zscore +zadd +zrem +zrange +zcard +zremrangebyrank
 //
 // or, with NoScripts,
 //
-//	~session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard
+//	~session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard +pexpire +unlink
+//	+exists +zrank +zadd +zrem +zrange +zremrangebyrank
 //
 // and +select in both for a database other than 0. [SentinelConfig] and package redisstore/goredis say what they need
 // besides.
@@ -36,7 +44,7 @@ import (
 
 var _ driver.Store = (*Store)(nil)
 
-// Store is a [driver.Store] on Redis. It is safe for concurrent use. Make one with [Open], [OpenSentinel], [New] or
+// Store is a [driver.Store] on Redis, with [driver.Users]. It is safe for concurrent use. Make one with [Open], [OpenSentinel], [New] or
 // [NewWithClient].
 //
 // Every method obeys the deadline of its context, or takes at most 3 seconds where the context has none; only writing a
@@ -46,8 +54,8 @@ var _ driver.Store = (*Store)(nil)
 // failover, and after a NOAUTH or WRONGPASS, the sign of a password that was changed, the connection is closed and the
 // command repeated once on a new one.
 //
-// Errors say what failed and what to do, and hold neither a password nor a session's values. Other than
-// [driver.ErrNotFound] and [driver.ErrConflict], they wrap a [Refusal] of the server, or what redigo, [Options.Credentials]
+// Errors say what failed and what to do, and hold neither a password nor a session's values. Other than those of package
+// driver, they wrap a [Refusal] of the server, or what redigo, [Options.Credentials]
 // or the [Client] returned.
 type Store struct {
 	client  Client

@@ -8,19 +8,6 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-// mustMembers returns the IDs of the user.
-func (s users) mustMembers() (ids []string) {
-	s.Helper()
-	members, err := s.Members(s.ctx, s.user)
-	if err != nil {
-		s.Fatal(err)
-	}
-	for _, m := range members {
-		ids = append(ids, m.ID)
-	}
-	return ids
-}
-
 func (s users) concurrentAdds() {
 	const limit = 5
 	var mu sync.Mutex
