@@ -36,14 +36,14 @@ type connection struct {
 }
 
 func (c *connection) define(flags *pflag.FlagSet) {
-	flags.StringVar(&c.url, "redis", "redis://127.0.0.1:6379", "URL of one Redis, without user and password: redis://HOST:PORT/DB,\nrediss:// for TLS, unix:///PATH")
-	flags.StringSliceVar(&c.sentinels, "sentinel", nil, "addresses of the sentinels, HOST:PORT,HOST:PORT; needs --master")
-	flags.StringVar(&c.master, "master", "", "name of the primary that the sentinels watch")
-	flags.StringSliceVar(&c.cluster, "cluster", nil, "addresses of nodes of a Redis Cluster, HOST:PORT,HOST:PORT")
-	flags.IntVar(&c.database, "db", 0, "number of the database, with --sentinel; with --redis it stands in the URL")
-	flags.StringVar(&c.prefix, "prefix", "session:", "how every key begins: redisstore.Options.Prefix")
-	flags.BoolVar(&c.noScripts, "no-scripts", false, "for services that forbid EVAL: redisstore.Options.NoScripts")
-	flags.DurationVar(&c.timeout, "timeout", 3*time.Second, "how long one operation may take, less than 10s")
+	flags.StringVar(&c.url, "redis", "redis://127.0.0.1:6379", "`URL` of one Redis, rediss:// for TLS, unix:///PATH;\nuser and password have flags of their own")
+	flags.StringSliceVar(&c.sentinels, "sentinel", nil, "`ADDRESSES` of the sentinels, HOST:PORT,HOST:PORT")
+	flags.StringVar(&c.master, "master", "", "`NAME` of the primary that the sentinels watch")
+	flags.StringSliceVar(&c.cluster, "cluster", nil, "`ADDRESSES` of nodes of a cluster, HOST:PORT,HOST:PORT")
+	flags.IntVar(&c.database, "db", 0, "`NUMBER` of the database, with --sentinel")
+	flags.StringVar(&c.prefix, "prefix", "session:", "`TEXT` that every key begins with: Options.Prefix")
+	flags.BoolVar(&c.noScripts, "no-scripts", false, "for services that forbid EVAL: Options.NoScripts")
+	flags.DurationVar(&c.timeout, "timeout", 3*time.Second, "`DURATION` that one operation may take, below 10s")
 	c.login.define(flags, "", "Redis")
 	c.sentinelLogin.define(flags, "sentinel-", "the sentinels")
 	c.tls.define(flags)

@@ -23,8 +23,9 @@ func (a *app) endCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "end (ID | --user NAME | --all)",
 		Short: "End a session, those of a user, or all",
-		Long: "End a session, all sessions of a user, or all sessions. What requests are doing with them meanwhile is dropped, and no\n" +
-			"sign-in of the user that has begun before succeeds. --all asks first.",
+		Long: "End a session, all sessions of a user, or all sessions. What requests do with\n" +
+			"them meanwhile is dropped. With --user and --all, no sign-in succeeds whose\n" +
+			"stamp was taken before. --all asks first.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 || len(args) == 1 == (user != "" || all) || user != "" && all {
 				return errors.New("end takes one ID, --user or --all")
@@ -42,10 +43,10 @@ func (a *app) endCommand() *cobra.Command {
 		}),
 	}
 	flags := command.Flags()
-	flags.StringVarP(&user, "user", "u", "", "end the sessions of this user")
+	flags.StringVarP(&user, "user", "u", "", "end the sessions of the user of this `NAME`")
 	flags.BoolVar(&all, "all", false, "end all sessions")
 	flags.BoolVar(&yes, "yes", false, "do not ask")
-	flags.IntVar(&rate, "rate", defaultRate, "keys per second that --all goes through")
+	flags.IntVar(&rate, "rate", defaultRate, "`NUMBER` of keys per second that --all goes through")
 	return command
 }
 

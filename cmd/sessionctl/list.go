@@ -15,14 +15,15 @@ func (a *app) listCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "list --user NAME",
 		Short: "List the living sessions of a user, the latest sign-in first",
-		Long: "List the living sessions of a user, the latest sign-in first. A session expires unless it is used until then, and ends at\n" +
-			"the latest when its lifetime is over. LAST USED needs --idle-timeout.",
+		Long: "List the living sessions of a user, the latest sign-in first. A session\n" +
+			"expires unless it is used until then, and ends when its lifetime is over.\n" +
+			"When it was last used is shown with --idle-timeout.",
 		Args: cobra.NoArgs,
 		RunE: a.run(fine, func(ctx context.Context, d *deployment, _ []string) error {
 			return a.list(ctx, d, user)
 		}),
 	}
-	command.Flags().StringVarP(&user, "user", "u", "", "name of the user, as Session.SignIn got it")
+	command.Flags().StringVarP(&user, "user", "u", "", "`NAME` of the user, as Session.SignIn got it")
 	_ = command.MarkFlagRequired("user")
 	return command
 }

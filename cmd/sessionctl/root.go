@@ -8,17 +8,18 @@ import (
 	"github.com/spf13/cobra"
 )
 
-const long = `sessionctl shows and ends the sessions that a deployment of github.com/sessionkv/session keeps in Redis.
+const long = `sessionctl shows and ends the sessions that a deployment of
+github.com/sessionkv/session keeps in Redis.
 
-Passwords come from the environment, SESSIONCTL_PASSWORD and SESSIONCTL_SENTINEL_PASSWORD, or from a file. IDs are no
-credentials: nobody can make a cookie of them. When a session was last used follows from the application's IdleTimeout,
-which Redis does not know: give --idle-timeout to see it.
+Passwords come from the environment or from a file. IDs are no credentials:
+nobody can make a cookie of them. When a session was last used follows from the
+application's IdleTimeout, which Redis does not know: give --idle-timeout.
 
 Exit codes: 0 done, 1 failure, 2 wrong use, 3 no such session, 130 interrupted.`
 
-const examples = `  sessionctl --redis rediss://redis.example:6379 --username ops list --user alice
-  sessionctl --sentinel s1:26379,s2:26379 --master mymaster show 0c6a1b6e-8d0f-8b5e-9b3c-5f6a2f0f3a11
-  sessionctl --cluster n1:6379,n2:6379 stats --json`
+const examples = `  sessionctl list --user alice --redis rediss://redis.example:6379 --username ops
+  sessionctl end --user alice --sentinel s1:26379,s2:26379 --master mymaster
+  sessionctl stats --json --cluster n1:6379,n2:6379`
 
 // main runs one command and returns the exit code.
 func (a *app) main(ctx context.Context, args []string) int {
@@ -49,12 +50,16 @@ func (a *app) command() *cobra.Command {
 	root.SetOut(a.out)
 	root.SetErr(a.err)
 	flags := root.PersistentFlags()
-	flags.SortFlags = false
+	flags.SortFlags, root.Flags().SortFlags = false, false
 	a.connection.define(flags)
-	flags.StringSliceVar(&a.idleFlags, "idle-timeout", nil, "the application's IdleTimeout, such as 30m, and 1=720h for class 1")
+	flags.StringSliceVar(&a.idleFlags, "idle-timeout", nil, "`DURATIONS` of the application's IdleTimeout: 30m, or\n30m,1=720h with that of class 1")
 	flags.BoolVar(&a.json, "json", false, "print JSON for scripts")
 	root.MarkFlagsMutuallyExclusive("redis", "sentinel", "cluster")
-	root.AddCommand(a.listCommand(), a.showCommand(), a.endCommand(), a.statsCommand(), a.watchCommand())
+	commands := []*cobra.Command{a.listCommand(), a.showCommand(), a.endCommand(), a.statsCommand(), a.watchCommand()}
+	for _, command := range commands {
+		command.Flags().SortFlags = false
+	}
+	root.AddCommand(commands...)
 	return root
 }
 

@@ -24,8 +24,8 @@ type login struct {
 func (l *login) define(flags *pflag.FlagSet, prefix, of string) {
 	l.flags = prefix
 	l.variable = "SESSIONCTL_" + strings.ToUpper(strings.ReplaceAll(prefix, "-", "_")) + "PASSWORD"
-	flags.StringVar(&l.username, prefix+"username", "", "ACL user of "+of)
-	flags.StringVar(&l.file, prefix+"password-file", "", "file with the password of "+of+"; else it is in "+l.variable)
+	flags.StringVar(&l.username, prefix+"username", "", "`NAME` of the ACL user of "+of)
+	flags.StringVar(&l.file, prefix+"password-file", "", "`FILE` with its password; else it is in\n"+l.variable)
 }
 
 func (l *login) read() error {
@@ -53,10 +53,10 @@ type encryption struct {
 }
 
 func (e *encryption) define(flags *pflag.FlagSet) {
-	flags.BoolVar(&e.on, "tls", false, "use TLS with --sentinel and --cluster; with --redis write rediss://")
-	flags.StringVar(&e.ca, "tls-ca", "", "file with the certificates of the CAs to trust; else those of the system")
-	flags.StringVar(&e.cert, "tls-cert", "", "file with the certificate of this client; needs --tls-key")
-	flags.StringVar(&e.key, "tls-key", "", "file with the key of --tls-cert")
+	flags.BoolVar(&e.on, "tls", false, "use TLS, with --sentinel and --cluster")
+	flags.StringVar(&e.ca, "tls-ca", "", "`FILE` with the CAs to trust, in place of the system's")
+	flags.StringVar(&e.cert, "tls-cert", "", "`FILE` with the certificate of this client")
+	flags.StringVar(&e.key, "tls-key", "", "`FILE` with the key of that")
 }
 
 // config returns nil if no flag asks for TLS.

@@ -18,8 +18,9 @@ func (a *app) showCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "show ID",
 		Short: "Show what is stored of a session, without giving it more time to live",
-		Long: "Show what is stored of a session, without giving it more time to live. The keys of its values are shown, the values\n" +
-			"themselves only with --values. The ID is that of logs and of Session.ID, or a key of Redis.",
+		Long: "Show what is stored of a session, without giving it more time to live. The\n" +
+			"keys of its values are shown, the values themselves only with --values. The ID\n" +
+			"is that of logs and of Session.ID, or a key of Redis.",
 		Args: cobra.ExactArgs(1),
 		RunE: a.run(fine, func(ctx context.Context, d *deployment, args []string) error {
 			return a.show(ctx, d, d.id(args[0]), values)

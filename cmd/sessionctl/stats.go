@@ -15,8 +15,8 @@ type sampling struct {
 }
 
 func (s *sampling) define(command *cobra.Command, keys int64) {
-	command.Flags().Int64Var(&s.keys, "sample", keys, "how many keys to look at; 0 for all, which is exact")
-	command.Flags().IntVar(&s.rate, "rate", defaultRate, "how many keys to look at per second")
+	command.Flags().Int64Var(&s.keys, "sample", keys, "`NUMBER` of keys to look at; 0 for all, which is exact")
+	command.Flags().IntVar(&s.rate, "rate", defaultRate, "`NUMBER` of keys to look at per second")
 }
 
 func (s *sampling) check() error {
@@ -31,8 +31,9 @@ func (a *app) statsCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "stats",
 		Short: "Count sessions, and show their sizes and remaining lives",
-		Long: "Count sessions, and show their sizes and remaining lives. It looks at a part of the keys of each node, by SCAN, STRLEN,\n" +
-			"PTTL and the first 64 bytes, and counts exactly where there are no more keys than --sample.",
+		Long: "Count sessions, and show their sizes and remaining lives. It looks at some of\n" +
+			"the keys of each node by SCAN, STRLEN, PTTL and their first 64 bytes. Where there\n" +
+			"are no more keys than --sample, the numbers are exact.",
 		Args: cobra.NoArgs,
 		RunE: a.run(s.check, func(ctx context.Context, d *deployment, _ []string) error {
 			taken, err := take(ctx, d, s.keys, s.rate, a.bar())

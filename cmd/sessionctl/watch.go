@@ -21,8 +21,9 @@ func (a *app) watchCommand() *cobra.Command {
 	command := &cobra.Command{
 		Use:   "watch",
 		Short: "Print the numbers, or what happens to the sessions of a user, until Ctrl-C",
-		Long: "Print a line with the numbers of stats now and then, or with --user a line for each session of the user that begins,\n" +
-			"is used, is renewed or is over, until Ctrl-C.",
+		Long: "Print a line with the numbers of stats now and then, or with --user a line for\n" +
+			"each session of the user that begins, is used, is renewed or is over, until\n" +
+			"Ctrl-C.",
 		Args: cobra.NoArgs,
 		RunE: a.run(check, func(ctx context.Context, d *deployment, _ []string) error {
 			if user != "" {
@@ -32,8 +33,8 @@ func (a *app) watchCommand() *cobra.Command {
 		}),
 	}
 	s.define(command, 20_000)
-	command.Flags().StringVarP(&user, "user", "u", "", "the user to watch")
-	command.Flags().DurationVar(&every, "every", 2*time.Second, "the pause between two looks")
+	command.Flags().StringVarP(&user, "user", "u", "", "`NAME` of the user to watch")
+	command.Flags().DurationVar(&every, "every", 2*time.Second, "`DURATION` of the pause between two looks")
 	return command
 }
 
@@ -72,7 +73,7 @@ func (a *app) watchAll(ctx context.Context, d *deployment, s sampling, every tim
 }
 
 func (a *app) printLine(line int, now time.Time, change string, s *sample) error {
-	const columns = "%-8s  %12s  %9s  %12s  %12s  %12s  %8s\n"
+	const columns = "%-8s  %11s  %9s  %11s  %11s  %8s  %8s\n"
 	if line%headEvery == 0 {
 		fmt.Fprintf(a.out, columns, "TIME", "SESSIONS", "PER S", "OF USERS", "VISITORS", "IN 1 MIN", "MEDIAN")
 	}
