@@ -12,6 +12,9 @@ import (
 // defaultRate is how many keys per second a scan goes through: some per cent of what a Redis can do.
 const defaultRate = 10_000
 
+// maxPage is how many keys one SCAN looks at, at most: Redis does nothing else for about a millisecond.
+const maxPage = 250
+
 // A scan goes through the keys of all nodes by SCAN, one node after the other.
 type scan struct {
 	d     *deployment
@@ -60,7 +63,7 @@ func (s *scan) share(size int64) int64 {
 func (s *scan) isComplete() bool { return s.limit == 0 || s.limit >= s.total }
 
 func (s *scan) node(ctx context.Context, node *redis.Client, limit int64, visit func(context.Context, *redis.Client, []string) error) error {
-	page := int64(min(max(s.rate/10, 1), 1000))
+	page := int64(min(max(s.rate/10, 1), maxPage))
 	var cursor uint64
 	for seen := int64(0); ; {
 		keys, next, err := node.Scan(ctx, cursor, "", page).Result()

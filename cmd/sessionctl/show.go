@@ -163,10 +163,13 @@ func (a *app) printShown(s shown) error {
 	if s.LastUsed != nil {
 		line("last used", around(*s.LastUsed))
 	}
-	if s.Expires == nil {
-		line("expires", "never, which the next request that uses it changes")
-	} else {
+	switch {
+	case s.Expires == nil:
+		line("expires", "never, as after PERSIST")
+	case s.State == living:
 		line("expires", around(*s.Expires)+" unless it is used")
+	default:
+		line("expires", around(*s.Expires))
 	}
 	if s.Deadline != nil {
 		line("ends", around(*s.Deadline)+" at the latest")

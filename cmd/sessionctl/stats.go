@@ -59,7 +59,7 @@ func (a *app) printStats(s *sample) {
 	} else {
 		fmt.Fprintf(a.out, "\nlooked at %s of %s keys; --sample 0 counts all\n", count(s.seen), count(s.total))
 	}
-	fmt.Fprintf(a.out, "besides: %s of sessions renewed or ended, %s being saved, %s lists and stamps of users, %s\n",
+	fmt.Fprintf(a.out, "besides: %s of sessions renewed or ended, %s being saved,\n         %s lists and stamps of users, %s\n",
 		counted(s.scaled(s.marks), "mark"), count(s.scaled(s.staged)), count(s.scaled(s.records)), counted(s.scaled(s.others), "other key"))
 	if n == 0 {
 		return
