@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -41,6 +42,18 @@ func width(out *os.File) int {
 		return columns
 	}
 	return defaultWidth
+}
+
+// A checked Writer keeps the first error, so that a table on a full disk is no success.
+type checked struct {
+	io.Writer
+	err error
+}
+
+func (c *checked) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	c.err = cmp.Or(c.err, err)
+	return n, err
 }
 
 // writeJSON writes one line for scripts.

@@ -42,7 +42,7 @@ func (a *app) confirm(ctx context.Context, d *deployment, rate int) error {
 		return err
 	}
 	n := taken.sessions()
-	fmt.Fprintf(a.err, "This ends %s on %s, with the prefix %s. Everybody is signed out.\nType %d to do it: ",
+	fmt.Fprintf(a.err, "This ends %s on %s,\nkeys %s*. Everybody is signed out. Type %d to do it: ",
 		taken.about(counted(n, "session")), d.name, printable(d.prefix), n)
 	answer, err := a.answer(ctx)
 	if err == nil && answer != fmt.Sprint(n) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime/debug"
@@ -23,10 +24,12 @@ const examples = `  sessionctl list --user alice --redis rediss://redis.example:
 
 // main runs one command and returns the exit code.
 func (a *app) main(ctx context.Context, args []string) int {
+	out := &checked{Writer: a.out}
+	a.out = out
 	root := a.command()
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	if err != nil && !a.started {
+	err := cmp.Or(root.ExecuteContext(ctx), out.err)
+	if err != nil && err != out.err && !a.started {
 		err = usageError{err}
 	}
 	code := exitCode(ctx, err)

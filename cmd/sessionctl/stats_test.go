@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -124,6 +125,23 @@ func TestStatsOfNothing(t *testing.T) {
 	ctl(t, flags, "stats", "--rate", "0").want(exitUsage, "--rate")
 	ctl(t, flags, "stats", "--sample", "-1").want(exitUsage, "--sample")
 }
+
+func TestOutputThatCannotBeWrittenIsAFailure(t *testing.T) {
+	t.Parallel()
+	_, _, flags := single(t)
+	for _, args := range []string{"stats", "stats --json", "list --user alice", "list --help"} {
+		var err safeText
+		a := &app{out: full{}, err: &err, width: defaultWidth}
+		if code := a.main(t.Context(), append(strings.Fields(args), flags...)); code != exitFailure || !strings.Contains(err.String(), "no space") {
+			t.Errorf("%s: exit code %d\n%s", args, code, err.String())
+		}
+	}
+}
+
+// full is a disk.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
 
 // The bar is for a terminal, on stderr, and gone before anything else is written.
 func TestTheBarIsOnlyForATerminal(t *testing.T) {
