@@ -94,6 +94,47 @@ func TestSignInOfAnotherUserKeepsNothingOfTheFirst(t *testing.T) {
 	})
 }
 
+// What a failed save or Take looks up once more is of the user before.
+func TestSignInOfAnotherUserAfterAFailureKeepsNothingOfTheFirst(t *testing.T) {
+	for name, failure := range map[string]func(r *http.Request, s *session.Session, fail *bool) error{
+		"a save of unknown outcome": func(r *http.Request, s *session.Session, fail *bool) error {
+			*fail = true
+			if err := errors.Join(s.Set("n", 1), s.Sync(r.Context())); err == nil {
+				return errors.New("the save did not fail")
+			}
+			return s.SignIn(session.SignIn{User: "bob"})
+		},
+		"a Take that fails": func(r *http.Request, s *session.Session, fail *bool) error {
+			err := s.SignIn(session.SignIn{User: "bob"})
+			*fail = true
+			if _, failed := visits.Take(r.Context(), s); failed == nil {
+				return errors.New("the Take did not fail")
+			}
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fail := false
+			manager := testkit.NewManager(t, session.Config{Store: testkit.HookedStore{
+				Store: new(memstore.Store), After: func(_ context.Context, method string) error {
+					if fail && method == "Save" {
+						fail = false
+						return errors.New("reply lost")
+					}
+					return nil
+				},
+			}})
+			d := testkit.NewDevice(t, manager)
+			d.SignIn("alice")
+			d.Do(func(_ *http.Request, s *session.Session) error { return s.Set("secret", 1) })
+			d.Do(func(r *http.Request, s *session.Session) error { return failure(r, s, &fail) })
+			if got, want := d.View(), (testkit.View{Status: 200, User: "bob", Values: "{}"}); got != want {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+}
+
 func TestSignInAnewAndRenewKeepTheUserAndTheValues(t *testing.T) {
 	testkit.OnEachStore(t, func(t *testing.T, store testkit.UserStore) {
 		manager := testkit.NewManager(t, session.Config{Store: store})

@@ -29,9 +29,13 @@ func (r *Record) endAt(ctx context.Context, mark mark) error {
 	return err
 }
 
-// rebase makes the changes of this request on current, which is what the store has.
+// rebase makes the changes of this request on current, which is what the store has; on nothing if another user signs in.
 func (r *Record) rebase(current value.Value) error {
-	members, err := r.changed(current.Members)
+	base := current.Members
+	if !r.carries() {
+		base = object.Object{}
+	}
+	members, err := r.changed(base)
 	if err != nil {
 		return err
 	}
