@@ -43,6 +43,11 @@ func (r *Record) rebase(current value.Value) error {
 	return nil
 }
 
+// carries reports whether the old values go along when the session gets a new token.
+func (r *Record) carries() bool {
+	return r.signing == nil || r.owner.user() == "" || r.owner.user() == r.signing.User
+}
+
 // changed returns members with the changes of this request.
 func (r *Record) changed(members object.Object) (object.Object, error) {
 	err := r.changes.doAgain(&members)

@@ -18,11 +18,6 @@ func (r *Record) SignIn(in SignIn) error {
 	return err
 }
 
-// carries reports whether the old values go along when the session gets a new token.
-func (r *Record) carries() bool {
-	return r.signing == nil || r.owner.user() == "" || r.owner.user() == r.signing.User
-}
-
 // User returns whose session it is, "" for nobody's.
 func (r *Record) User() string {
 	if r.signing != nil {
