@@ -21,12 +21,12 @@
 // The least that an ACL user needs is
 //
 //	~session:* ~{session:* +getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get
-//	+exists +zrank +zscore +zadd +zrem +zrange +zcard +zremrangebyrank
+//	+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank
 //
 // or, with NoScripts,
 //
 //	~session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard +pexpire +unlink
-//	+exists +zrank +zadd +zrem +zrange +zremrangebyrank
+//	+exists +zrank +zadd +zrem +zrange +zpopmin +zremrangebyrank
 //
 // and +select in both for a database other than 0. [SentinelConfig] and package redisstore/goredis say what they need
 // besides.

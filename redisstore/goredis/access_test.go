@@ -18,7 +18,7 @@ import (
 // The smallest ACL, as in the package comments of redisstore and of goredis.
 const (
 	aclForAll = "+getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get " +
-		"+exists +zrank +zscore +zadd +zrem +zrange +zcard +zremrangebyrank"
+		"+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank"
 	aclForCluster = "+cluster|slots +asking"
 )
 
