@@ -19,10 +19,20 @@
 // latest value from the store; a request that changed it writes it back before the first byte of the response leaves. A
 // request that does not touch its session costs no command.
 //
+// # Signing in
+//
+// [Session.SignIn] makes a session that of a user, in one call; [Session.User] tells who it is, and [Session.Destroy]
+// signs out. [Manager.List], [Manager.End] and [Manager.EndAll] show and end the sessions of a user on all devices:
+//
+//	stamp, err := sessions.Stamp(r.Context(), name) // before the password is read
+//	...
+//	err = s.SignIn(session.SignIn{User: name, Class: session.Remembered, Stamp: stamp})
+//
 // # What holds
 //
 //   - No lost update: of two overlapping requests that write different keys both succeed, on one node or on two.
-//   - No resurrection: a slow request does not bring back a session that was destroyed, renewed or expired meanwhile.
+//   - No resurrection: a slow request does not bring back a session that was destroyed, ended or expired meanwhile.
+//   - No escape: when EndAll has returned, no session that the user had can be used, whatever its requests are doing.
 //   - Nothing silent: a save that fails becomes an error response, and a change that can no longer reach the client is an
 //     error of the call that made it.
 //
@@ -33,6 +43,7 @@
 // The cookie is HttpOnly, Secure and SameSite=Lax, and its name has the prefix __Host-, unless the [Cookie] says
 // otherwise.
 //
-// What remains for the application: to call [Session.Renew] when somebody signs in and [Session.Destroy] when they sign
-// out, to defend against cross-site requests (see [http.CrossOriginProtection]), and to serve over HTTPS.
+// What remains for the application: to check the credential before it calls SignIn, to call Destroy when the user signs
+// out and EndAll or [Session.EndOthers] when the credential has changed, to defend against cross-site requests (see
+// [http.CrossOriginProtection]), and to serve over HTTPS.
 package session

@@ -46,11 +46,44 @@ func TestRedisCommandsOfEachKindOfRequest(t *testing.T) {
 			}
 		})
 	}
-	cookies, _ = testkit.Begin(t, manager, map[string]any{"n": 1})
-	if got := server.Commands(t, func() {
+	destroy := func() {
+		cookies, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
 		testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() })
-	}); !slices.Equal(got, []string{"GETEX", "GETDEL"}) {
-		t.Errorf("destroying: %q", got)
+	}
+	destroy() // loads the script
+	if got := server.Commands(t, destroy); !slices.Equal(got, []string{"SET", "GETEX", "EVALSHA"}) {
+		t.Errorf("beginning and destroying: %q", got)
+	}
+}
+
+// A session of a user costs one small command more in the flush of its load; one of nobody what it cost before.
+func TestRedisCommandsOfAUser(t *testing.T) {
+	server := redistest.Start(t)
+	b := testkit.NewBackend(t, server.Addr())
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	d := testkit.NewDevice(t, manager)
+	none := func(*session.Session) error { return nil }
+	signIn := func(s *session.Session) error { return s.SignIn(session.SignIn{User: "alice"}) }
+	steps := []struct {
+		name    string
+		handler func(s *session.Session) error
+		want    []string
+	}{
+		{"sign-in", signIn, []string{"SET", "GETEX", "ZRANGE", "GETEX", "EVALSHA"}},
+		{"reading", none, []string{"ZRANK", "GETEX"}},
+		{"writing", func(s *session.Session) error { return s.Set("n", time.Now().UnixNano()) }, []string{"ZRANK", "GETEX", "SET", "EVALSHA"}},
+		{"Renew", func(s *session.Session) error { return s.Renew() }, []string{"ZRANK", "GETEX", "SET", "SET", "EVALSHA", "GETEX", "EVALSHA"}},
+		{"SignIn anew", signIn, []string{"ZRANK", "GETEX", "SET", "SET", "EVALSHA", "GETEX", "EVALSHA"}},
+		{"EndOthers", func(s *session.Session) error { return s.EndOthers(session.ByUser) }, []string{"ZRANK", "GETEX", "GETEX", "EVALSHA"}},
+		{"Destroy", func(s *session.Session) error { s.Destroy(); return nil }, []string{"ZRANK", "GETEX", "EVALSHA", "ZREM"}},
+	}
+	for _, counted := range []bool{false, true} { // the first round loads the scripts
+		for _, step := range steps {
+			got := server.Commands(t, func() { d.Do(func(_ *http.Request, s *session.Session) error { return step.handler(s) }) })
+			if counted && !slices.Equal(got, step.want) {
+				t.Errorf("%s: %q, want %q", step.name, got, step.want)
+			}
+		}
 	}
 }
 
@@ -207,6 +240,8 @@ func TestLostReplies(t *testing.T) {
 	})
 	t.Run("destroying", func(t *testing.T) {
 		cookies, _ := testkit.Begin(t, direct, map[string]any{"visits": 1})
+		testkit.Request(t, direct, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) { s.Destroy() }) // loads the script
+		cookies, _ = testkit.Begin(t, direct, map[string]any{"visits": 1})
 		response := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
 			s.Destroy()
 			proxy.DropReplies(0, 1)

@@ -3,7 +3,9 @@
 //	func TestAccount(t *testing.T) {
 //		sessions := sessiontest.New(t)
 //		r := httptest.NewRequest("GET", "/account", nil)
-//		sessiontest.Do(t, sessions, r, func(s *session.Session) error { return user.Set(s, "alice") })
+//		sessiontest.Do(t, sessions, r, func(s *session.Session) error {
+//			return s.SignIn(session.SignIn{User: "alice"})
+//		})
 //		w := httptest.NewRecorder()
 //		routes(sessions).ServeHTTP(w, r)
 //		...

@@ -13,14 +13,10 @@ import (
 	"github.com/sessionkv/session/sessiontest"
 )
 
-const (
-	user  = session.Key[string]("user")
-	notes = session.Key[[]string]("notes")
-)
+const notes = session.Key[[]string]("notes")
 
 func account(w http.ResponseWriter, r *http.Request, s *session.Session) {
-	name, ok := user.Get(s)
-	if !ok {
+	if s.User() == "" {
 		http.Error(w, "sign in", http.StatusUnauthorized)
 		return
 	}
@@ -30,14 +26,16 @@ func account(w http.ResponseWriter, r *http.Request, s *session.Session) {
 			return
 		}
 	}
-	fmt.Fprintf(w, "Hello %s", name)
+	fmt.Fprintf(w, "Hello %s", s.User())
 }
+
+func signIn(s *session.Session) error { return s.SignIn(session.SignIn{User: "alice"}) }
 
 // The test of a handler behind sign-in, as the package comment promises it.
 func TestAccount(t *testing.T) {
 	sessions := sessiontest.New(t)
 	r := httptest.NewRequest("GET", "/account", nil)
-	sessiontest.Do(t, sessions, r, func(s *session.Session) error { return user.Set(s, "alice") })
+	sessiontest.Do(t, sessions, r, signIn)
 	w := httptest.NewRecorder()
 	sessions.HandlerFunc(account).ServeHTTP(w, r)
 	if w.Body.String() != "Hello alice" {
@@ -50,7 +48,7 @@ func TestDoShowsWhatTheHandlerHasStored(t *testing.T) {
 	r := httptest.NewRequest("POST", "/account?note=milk", strings.NewReader(""))
 	r.AddCookie(&http.Cookie{Name: "theme", Value: "dark"})
 	for range 2 { // the second prepares more of the same session
-		sessiontest.Do(t, sessions, r, func(s *session.Session) error { return user.Set(s, "alice") })
+		sessiontest.Do(t, sessions, r, signIn)
 	}
 	sessions.HandlerFunc(account).ServeHTTP(httptest.NewRecorder(), r)
 	sessiontest.Do(t, sessions, r, func(s *session.Session) error {
@@ -105,7 +103,7 @@ func TestNewWorksOverPlainHTTP(t *testing.T) {
 	sessions := sessiontest.New(t)
 	mux := http.NewServeMux()
 	mux.Handle("/sign-in", sessions.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
-		if err := errors.Join(s.Renew(), user.Set(s, "bob")); err != nil {
+		if err := s.SignIn(session.SignIn{User: "bob"}); err != nil {
 			t.Error(err)
 		}
 	}))

@@ -52,7 +52,7 @@ func (k *Keeper) newToken(user string, class uint8) *token.Token {
 	if user == "" {
 		return token.New(now, lifetime)
 	}
-	return token.NewOf(token.Tag(user), class, now, lifetime)
+	return token.NewOf(tagOf(user), class, now, lifetime)
 }
 
 // A fetch gets what is stored, and tells how long it is kept without use.

@@ -20,7 +20,7 @@ func (k *Keeper) Stamp(ctx context.Context, user string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return users.Stamp(ctx, token.Tag(user))
+	return users.Stamp(ctx, tagOf(user))
 }
 
 // EndAll ends all sessions of a user.
@@ -29,7 +29,7 @@ func (k *Keeper) EndAll(ctx context.Context, user string, why uint8) error {
 	if err != nil {
 		return err
 	}
-	removed, err := users.RemoveAll(ctx, token.Tag(user))
+	removed, err := users.RemoveAll(ctx, tagOf(user))
 	if err != nil {
 		return err
 	}
@@ -43,7 +43,7 @@ func (k *Keeper) End(ctx context.Context, user, id string, why uint8) error {
 	if err != nil {
 		return err
 	}
-	if driver.UserOf(id) != token.Tag(user) {
+	if driver.UserOf(id) != tagOf(user) {
 		return fmt.Errorf("%w: it is none of this user", ErrEnded)
 	}
 	err = users.Remove(ctx, id)
@@ -63,7 +63,7 @@ func (k *Keeper) List(ctx context.Context, user string) ([]Record, error) {
 	if err != nil {
 		return nil, err
 	}
-	members, err := users.Members(ctx, token.Tag(user))
+	members, err := users.Members(ctx, tagOf(user))
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +77,7 @@ func (k *Keeper) List(ctx context.Context, user string) ([]Record, error) {
 			list = append(list, k.listed(member, found))
 		}
 	}
+	slices.Reverse(list) // of two sign-ins in one millisecond too, the latest comes first
 	slices.SortStableFunc(list, func(a, b Record) int { return b.SignedIn().Compare(a.SignedIn()) })
 	return list, nil
 }

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"testing"
 	"time"
 
 	"github.com/sessionkv/session/driver"
@@ -77,8 +78,11 @@ func (m *Memory) Delete(ctx context.Context, id string, was []byte) ([]byte, err
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked[id] = true
-	delete(m.stored, id)
-	return m.Store.Delete(ctx, id, was)
+	value, err := m.Store.Delete(ctx, id, was)
+	if err != driver.ErrConflict {
+		delete(m.stored, id)
+	}
+	return value, err
 }
 
 // A FaultyStore fails when it is told to, before or after the operation has taken place, and counts its calls.
@@ -202,3 +206,9 @@ func (s ConstStore) Save(context.Context, string, []byte, []byte, time.Duration)
 }
 
 func (s ConstStore) Delete(context.Context, string, []byte) ([]byte, error) { return s.Value, nil }
+
+// OnEachStore runs a test on a store in memory, on miniredis and, where it is installed, on a redis-server.
+func OnEachStore(t *testing.T, test func(t *testing.T, store UserStore)) {
+	t.Run("memory", func(t *testing.T) { test(t, new(memstore.Store)) })
+	OnEachRedis(t, func(t *testing.T, b Backend) { test(t, b.Store) })
+}
