@@ -86,7 +86,10 @@ func exerciseUsers(ctx context.Context, store *redisstore.Store) error {
 	if err := store.Remove(ctx, user+":1"); err != nil {
 		return err
 	}
-	_, err := store.RemoveOthers(ctx, user+":3")
+	if _, err := store.RemoveOthers(ctx, user+":3"); err != nil {
+		return err
+	}
+	_, err := store.RemoveAll(ctx, user)
 	return err
 }
 
