@@ -76,7 +76,7 @@ func (s *Store) RemoveOthers(ctx context.Context, keep string) (removed []string
 	return removed, s.failed("remove all but", keep, err)
 }
 
-// RemoveAll implements [driver.Users]. It needs neither a script nor a transaction, which Redis refuses when it is full.
+// RemoveAll implements [driver.Users]. It does without a transaction, which Redis refuses when it is full.
 func (s *Store) RemoveAll(ctx context.Context, user string) (removed []string, err error) {
 	u := s.user(user)
 	if _, _, err := s.one(ctx, "UNLINK", u.stamp); err != nil {
