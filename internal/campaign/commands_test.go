@@ -77,8 +77,8 @@ func do(d *testkit.Device, step func(s *session.Session) error) {
 	d.Do(func(_ *http.Request, s *session.Session) error { return step(s) })
 }
 
-// requests are of all kinds. Redis knows the scripts by then.
-func requests(t *testing.T, store driver.Store) []request {
+// allRequests are of all kinds. Redis knows the scripts by then.
+func allRequests(t *testing.T, store driver.Store) []request {
 	sessions := testkit.NewManager(t, session.Config{Store: store})
 	single := testkit.NewManager(t, session.Config{Store: store, SessionsPerUser: 1})
 	after := func(steps ...func(s *session.Session) error) *testkit.Device { // a client that has made these requests
@@ -129,7 +129,7 @@ func TestOperationsTellsTheCommandsOfRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &flushes{conn: redistest.Start(t).Dial(t)}
-	for _, r := range requests(t, redisstore.NewWithClient(f, redisstore.Options{})) {
+	for _, r := range allRequests(t, redisstore.NewWithClient(f, redisstore.Options{})) {
 		f.all = nil
 		if r.call == nil {
 			do(r.device, r.step)
