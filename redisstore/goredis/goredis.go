@@ -12,7 +12,7 @@
 // The ACL user needs what package redisstore lists, and on a cluster +cluster|slots, to find the nodes, and +asking, for
 // slots that are being moved.
 //
-// The store promises what package redisstore says, on every kind of Redis. What belongs to one session, or to one user, is
+// The store promises what package redisstore says, on every kind of Redis. What belongs to one session or user is
 // in one slot, and a save goes to the node of that slot, on one connection and in order. MOVED and ASK are followed, each
 // command by itself, so that slots can be moved while requests run.
 //
