@@ -103,7 +103,7 @@ func passwordForm(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	render(w, r, "password", newView(s))
 }
 
-// minPassword is how many characters a password has at least: NIST SP 800-63B-4, 3.1.1.2, for a password without a second factor.
+// minPassword is how many characters a password has at least: NIST SP 800-63B-4, 3.1.1.2, where there is no second factor.
 const minPassword = 15
 
 func (a *app) changePassword(w http.ResponseWriter, r *http.Request, s *session.Session) {
