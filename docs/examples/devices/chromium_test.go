@@ -155,7 +155,8 @@ func (b *tab) look(name string) {
 	}
 }
 
-func newBrowserSite(t *testing.T) (tab func(userAgent string) *tab) {
+// newBrowserSite serves the example over plain HTTP and returns what opens tabs of new visitors.
+func newBrowserSite(t *testing.T) func(userAgent string) *tab {
 	t.Helper()
 	chromium := startChromium(t)
 	a, _ := newApp(t, session.Cookie{InsecureHTTP: true})

@@ -133,6 +133,7 @@ func (a *app) changePassword(w http.ResponseWriter, r *http.Request, s *session.
 	}
 	// The new password is written, so that no session of the old one may go on, whatever becomes of this one.
 	if keepThisOne(r.Context(), s) != nil {
+		s.Discard() // or it is tried again with the response
 		if err := a.sessions.EndAll(context.WithoutCancel(r.Context()), name, session.CredentialChanged); err != nil {
 			fail(w, r, "password changed, but you may still be signed in on other devices: end that on the page of your devices",
 				http.StatusServiceUnavailable, err)
