@@ -229,8 +229,8 @@ func (s *Session) Destroy() {
 	s.use.record.Destroy()
 }
 
-// Discard drops what this request has changed and not yet saved, SignIn, Renew and Destroy too: for code that recovers from a
-// panic in a handler, or that answers with an error after half of the changes. What [Session.Sync] has saved stays.
+// Discard drops what this request has changed and not yet saved, SignIn, Renew and Destroy too: for code that recovers
+// from a panic in a handler, or that answers with an error after half of the changes. What [Session.Sync] has saved stays.
 func (s *Session) Discard() {
 	s.lock()
 	defer s.unlock()
