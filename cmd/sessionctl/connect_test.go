@@ -127,7 +127,7 @@ func TestPasswordsComeFromTheEnvironmentOrAFile(t *testing.T) {
 func TestACLUser(t *testing.T) {
 	t.Parallel()
 	const stored = "+getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get " +
-		"+exists +zrank +zscore +zadd +zrem +zrange +zcard +zremrangebyrank"
+		"+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank"
 	s, server, flags := single(t)
 	flags = append(flags, "--username", "ops", "--password-file", enter(t, right))
 	allow := func(commands string) {
