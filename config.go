@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -58,6 +59,13 @@ type Config struct {
 	// Cache-Control: no-store, and Retry-After: 1 for [ErrRenewed]. Nil means to log err and to answer 503, or 403 where a
 	// sign-in was refused by [ErrRevoked] or [ErrLimit].
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
+
+	// Observe is told what was done with sessions, after the fact: for metrics, traces and an audit log. It is called in
+	// the goroutine of the request, which waits for it, and while its Session is locked: it must return at once, and its
+	// ctx, which has the values of the request's context, leads to no Session. It must be safe for concurrent use. A panic
+	// of it is logged once and goes no further. There is no event when a session expires, for no process is told. Nil costs
+	// nothing.
+	Observe func(ctx context.Context, e Event)
 
 	// Logger gets what no request can answer for: stored values that are no sessions, and saves that failed after the
 	// response had left. It gets IDs, never tokens or values. Nil means slog.Default().

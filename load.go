@@ -60,7 +60,7 @@ func (s *Session) first(ctx context.Context, peek bool) (*Session, error) {
 func (s *Session) find(ctx context.Context) error {
 	var room [maxTokens]token.Reference
 	refs := s.config.Cookie.references(s.request, time.Now(), &room)
-	if len(refs) == 0 {
+	if len(refs) == 0 && s.config.Observe == nil {
 		return nil
 	}
 	bound := &s.use.bound

@@ -206,7 +206,7 @@ func (s *Session) JSON() []byte {
 func (s *Session) Renew() error {
 	s.lock()
 	defer s.unlock()
-	if err := s.renewable(); err != nil {
+	if err := s.renewable(record.Create); err != nil {
 		return err
 	}
 	if s.use.record.IsLate() {
@@ -333,18 +333,18 @@ func (s *Session) settable(key string) error {
 	case s.use.record.IsLate():
 		return ErrRenewed
 	case !s.use.record.IsStored():
-		return s.beginnable()
+		return s.beginnable(record.Create)
 	}
 	return s.barred
 }
 
 // renewable returns why the session can get no new token, or nil.
-func (s *Session) renewable() error {
+func (s *Session) renewable(kind record.Kind) error {
 	if err := s.changeable(); err != nil {
 		return err
 	}
 	if !s.use.record.IsStored() {
-		return s.beginnable()
+		return s.beginnable(kind)
 	}
 	if s.barred == nil && s.sent {
 		s.barred = ErrHeadersSent
@@ -353,11 +353,12 @@ func (s *Session) renewable() error {
 }
 
 // beginnable returns why no session can begin, or nil.
-func (s *Session) beginnable() error {
+func (s *Session) beginnable(kind record.Kind) error {
 	switch {
 	case s.sent:
 		return ErrHeadersSent
 	case !s.crossSite && s.config.Cookie.isWithheld(s.request):
+		s.keeper.Refuse(s.request.Context(), record.Act{Kind: kind, Outcome: record.CrossSite})
 		return ErrCrossSite
 	}
 	return nil

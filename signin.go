@@ -43,7 +43,7 @@ func (s *Session) SignIn(in SignIn) error {
 	_, stamp, _ := strings.Cut(string(in.Stamp), ":")
 	s.lock()
 	defer s.unlock()
-	if err := s.renewable(); err != nil {
+	if err := s.renewable(record.SigningIn); err != nil {
 		return err
 	}
 	return s.use.record.SignIn(record.SignIn{User: in.User, Class: uint8(in.Class), Stamp: stamp})

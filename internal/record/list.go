@@ -29,12 +29,13 @@ func (k *Keeper) EndAll(ctx context.Context, user string, why uint8) error {
 	if err != nil {
 		return err
 	}
+	w := k.watch(ctx)
 	removed, err := users.RemoveAll(ctx, tagOf(user))
-	if err != nil {
-		return err
+	if err == nil {
+		k.bury(ctx, users, removed, why)
 	}
-	k.bury(ctx, users, removed, why)
-	return nil
+	k.tell(ctx, w, Act{Kind: End, User: user, Reason: why, Count: len(removed)}, err)
+	return err
 }
 
 // End ends a session of a user. ErrEnded says that the user has no such session.
@@ -46,15 +47,18 @@ func (k *Keeper) End(ctx context.Context, user, id string, why uint8) error {
 	if driver.UserOf(id) != tagOf(user) {
 		return fmt.Errorf("%w: it is none of this user", ErrEnded)
 	}
+	w := k.watch(ctx)
+	act := Act{Kind: End, ID: id, User: user, Reason: why}
 	err = users.Remove(ctx, id)
-	if errors.Is(err, driver.ErrRemoved) {
-		return ErrEnded
+	switch {
+	case errors.Is(err, driver.ErrRemoved):
+		err = ErrEnded
+	case err == nil:
+		k.bury(ctx, users, []string{id}, why)
+		act.Count = 1
 	}
-	if err != nil {
-		return err
-	}
-	k.bury(ctx, users, []string{id}, why)
-	return nil
+	k.tell(ctx, w, act, err)
+	return err
 }
 
 // List returns the living sessions of a user, the latest sign-in first.

@@ -1,0 +1,27 @@
+package redisstore
+
+import (
+	"context"
+
+	"github.com/sessionkv/session/driver"
+)
+
+// telling is a Client that tells the Manager of each repeat.
+type telling struct{ Client }
+
+func (t telling) Do(ctx context.Context, key string, commands ...Command) (replies []any, lost, err error) {
+	replies, lost, err = t.Client.Do(ctx, key, commands...)
+	if lost != nil {
+		driver.Repeated(ctx)
+	}
+	return replies, lost, err
+}
+
+// alone runs a task on a connection of its own.
+func (s *Store) alone(ctx context.Context, t task) (lost, err error) {
+	lost, err = s.watcher.runAlone(ctx, t)
+	if lost != nil {
+		driver.Repeated(ctx)
+	}
+	return lost, err
+}
