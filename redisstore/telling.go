@@ -16,12 +16,3 @@ func (t telling) Do(ctx context.Context, key string, commands ...Command) (repli
 	}
 	return replies, lost, err
 }
-
-// alone runs a task on a connection of its own.
-func (s *Store) alone(ctx context.Context, t task) (lost, err error) {
-	lost, err = s.watcher.runAlone(ctx, t)
-	if lost != nil {
-		driver.Repeated(ctx)
-	}
-	return lost, err
-}

@@ -27,7 +27,7 @@ type transaction struct {
 // transact runs plan in a transaction.
 func (s *Store) transact(ctx context.Context, u user, plan func(state) ([]Command, any)) (answer any, lost, err error) {
 	t := &transaction{user: u, plan: plan}
-	lost, err = s.alone(ctx, t)
+	lost, err = s.watcher.runAlone(ctx, t)
 	return t.answer, lost, err
 }
 

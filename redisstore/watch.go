@@ -13,7 +13,7 @@ func (s *Store) replaceByWatch(ctx context.Context, c change) (answer any, lost,
 // guard runs a command that changes the value of key if that is was.
 func (s *Store) guard(ctx context.Context, key string, was []byte, command Command) (answer any, lost, err error) {
 	g := &guarded{key: key, was: was, command: command}
-	lost, err = s.alone(ctx, g)
+	lost, err = s.watcher.runAlone(ctx, g)
 	return g.answer, lost, err
 }
 
