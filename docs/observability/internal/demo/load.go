@@ -28,14 +28,14 @@ const (
 	visitors = 8 // at once
 )
 
-// Run lets visitors come until ctx ends, some hundred a second at most.
+// Run lets visitors come until ctx ends, some twenty a second.
 func (l *Load) Run(ctx context.Context) {
 	var group sync.WaitGroup
 	for first := range visitors {
 		group.Go(func() {
 			for i := first; ctx.Err() == nil; i += visitors {
 				l.Visit(ctx, i)
-				pause(ctx, 20*time.Millisecond)
+				pause(ctx, 300*time.Millisecond)
 			}
 		})
 	}
