@@ -116,9 +116,7 @@ func (m *metrics) record(ctx context.Context, e session.Event) {
 func (m *metrics) countUsers(ctx context.Context, e session.Event) {
 	switch {
 	case e.Kind == session.EventEnd:
-		if e.Count > 0 {
-			m.ends.Add(ctx, int64(e.Count), m.ended[e.Reason]...)
-		}
+		m.ends.Add(ctx, int64(e.Count), m.ended[e.Reason]...)
 	case e.Outcome != session.OutcomeOK:
 	case e.Kind == session.EventSignIn:
 		m.signIns.Add(ctx, 1)

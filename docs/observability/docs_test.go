@@ -34,9 +34,12 @@ func TestTextHasTheAlerts(t *testing.T) {
 	}
 }
 
-func TestTextHasThePanels(t *testing.T) {
-	text := read(t, "README.md")
+func TestTextAndPictureHaveThePanels(t *testing.T) {
+	text, picture := read(t, "README.md"), read(t, "dashboard.svg")
 	for _, p := range panels(t) {
+		if !strings.Contains(picture, ">"+p.Title+"</text>") {
+			t.Errorf("dashboard.svg does not have %q: go run ./picture draws it anew", p.Title)
+		}
 		if !strings.Contains(text, "\n| "+p.Title+" | ") {
 			t.Errorf("README.md does not say what to do about %q", p.Title)
 		}
