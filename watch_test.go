@@ -17,7 +17,7 @@ import (
 
 // stream signs in and watches its session every second, while other does something in another request, and returns the
 // cause of the end and how long after the beginning it came. It ends by itself after a minute.
-func stream(t *testing.T, manager *session.Manager, other func(d *testkit.Device, id string)) (cause error, after time.Duration, why session.Reason) {
+func stream(t *testing.T, manager *session.Manager, other func(d *testkit.Device, id string)) (after time.Duration, why session.Reason, cause error) {
 	d := testkit.NewDevice(t, manager)
 	id := d.SignIn("alice")
 	d.Twin().Do(func(r *http.Request, s *session.Session) error {
@@ -31,7 +31,7 @@ func stream(t *testing.T, manager *session.Manager, other func(d *testkit.Device
 		cause, after, why = context.Cause(ctx), time.Since(start), s.Ended()
 		return nil
 	})
-	return cause, after, why
+	return after, why, cause
 }
 
 func TestWatchEndsWithTheSession(t *testing.T) {
@@ -58,7 +58,7 @@ func TestWatchEndsWithTheSession(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				manager := testkit.NewManager(t, session.Config{Store: new(memstore.Store)})
-				cause, after, why := stream(t, manager, func(d *testkit.Device, id string) {
+				after, why, cause := stream(t, manager, func(d *testkit.Device, id string) {
 					if err := c.other(manager, d, id); err != nil {
 						t.Error(err)
 					}
@@ -82,7 +82,7 @@ func TestWatchGoesOnWhileTheSessionLives(t *testing.T) {
 			return nil
 		}}
 		manager := testkit.NewManager(t, session.Config{Store: store, IdleTimeout: 40 * time.Second})
-		cause, after, _ := stream(t, manager, func(d *testkit.Device, _ string) {
+		after, _, cause := stream(t, manager, func(d *testkit.Device, _ string) {
 			d.Do(func(_ *http.Request, s *session.Session) error { return s.Set("n", 1) })
 			down.Store(true)
 			time.Sleep(5 * time.Second)
