@@ -18,21 +18,22 @@ const (
 	notListed  = int64(6)
 )
 
-// A step changes what a user has. It is there in two forms that do the same: a script with its keys and arguments, and the
-// plan of a transaction, for NoScripts.
+// A step changes what a user has. It has two forms that do the same: a script with its keys and arguments, and the plan
+// of a transaction, for NoScripts. Ahead of a script that may only read stands a GETEX, which a replica refuses.
 type step struct {
+	first  []Command
 	script script
 	keys   []string
 	args   []any
 	plan   func(now state) (commands []Command, answer any)
 }
 
-// take takes a step. Ahead of the script stands a GETEX, which a replica refuses, as it would not a script that only reads.
+// take takes a step.
 func (s *Store) take(ctx context.Context, u user, st step) (answer any, lost, err error) {
 	if s.watcher != nil {
 		return s.transact(ctx, u, st.plan)
 	}
-	return st.script.run(ctx, s.client, []Command{cmd("GETEX", u.stamp)}, st.keys, st.args...)
+	return st.script.run(ctx, s.client, st.first, st.keys, st.args...)
 }
 
 // The score of a new member is the time, or one more than that of the newest: the clock of the process that added that
@@ -71,6 +72,7 @@ func (u user) add(e driver.Entry, now time.Time) step {
 	}
 	return step{
 		script: addScript,
+		first:  []Command{cmd("GETEX", u.stamp)},
 		keys:   []string{u.list, u.stamp},
 		args:   []any{member, e.Stamp, score, keep, e.Limit, refuse},
 		plan: func(now state) (commands []Command, answer any) {
@@ -117,6 +119,7 @@ func (u user) replace(was string, e driver.Entry) step {
 	was, member, keep := member(was), member(e.ID), milliseconds(e.Keep)
 	return step{
 		script: replaceMemberScript,
+		first:  []Command{cmd("GETEX", u.stamp)},
 		keys:   []string{u.list, u.stamp},
 		args:   []any{was, member, e.Stamp, keep},
 		plan: func(now state) (commands []Command, answer any) {
@@ -151,6 +154,7 @@ func (u user) removeOthers(keep, stamp string) step {
 	keep = member(keep)
 	return step{
 		script: removeOthersScript,
+		first:  []Command{cmd("GETEX", u.stamp)},
 		keys:   []string{u.list, u.stamp},
 		args:   []any{keep, stamp, stampTTL},
 		plan: func(now state) (commands []Command, answer any) {

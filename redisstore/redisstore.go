@@ -44,8 +44,8 @@ import (
 
 var _ driver.Store = (*Store)(nil)
 
-// Store is a [driver.Store] on Redis, with [driver.Users]. It is safe for concurrent use. Make one with [Open], [OpenSentinel], [New] or
-// [NewWithClient].
+// Store is a [driver.Store] on Redis, with [driver.Users]. It is safe for concurrent use. Make one with [Open],
+// [OpenSentinel], [New] or [NewWithClient].
 //
 // Every method obeys the deadline of its context, or takes at most 3 seconds where the context has none; only writing a
 // large value to a server that hangs may take up to the pool's write timeout longer. Cancellation counts when the method

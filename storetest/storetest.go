@@ -17,9 +17,9 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-// Run tests that the stores that open returns keep every promise of [driver.Store], and of [driver.Users] if they have its
-// methods. It calls open once for each of its parallel subtests; the stores may share their data, since every session and
-// every user has a random ID.
+// Run tests that the stores that open returns keep every promise of [driver.Store], and of [driver.Users] if they have
+// its methods. It calls open once for each of its parallel subtests; the stores may share their data, since every session
+// and every user has a random ID.
 //
 // To test the time to live, Run sleeps for some seconds, unless the store has a method Advance(time.Duration) that makes
 // that time pass for the sessions of this one store.
