@@ -395,3 +395,34 @@ func TestReasonsAreWords(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// Whoever changes a password must not read that the other devices are signed out when one of those has ended this session
+// in between, and with it what this request was about to do.
+func TestEndOthersAndSignInDoNotSucceedInASessionThatHasEnded(t *testing.T) {
+	testkit.OnEachStore(t, func(t *testing.T, store testkit.UserStore) {
+		for name, c := range map[string]struct {
+			do     func(s *session.Session) error
+			status int
+		}{
+			"EndOthers": {func(s *session.Session) error { return s.EndOthers(session.CredentialChanged) }, http.StatusServiceUnavailable},
+			"SignIn":    {func(s *session.Session) error { return s.SignIn(session.SignIn{User: "alice"}) }, http.StatusServiceUnavailable},
+			"Renew":     {func(s *session.Session) error { return s.Renew() }, http.StatusOK},
+			"Set":       {func(s *session.Session) error { return s.Set("n", 1) }, http.StatusOK},
+		} {
+			t.Run(name, func(t *testing.T) {
+				d := newDevices(t, session.Config{Store: store})
+				response := d.phone.Do(func(_ *http.Request, s *session.Session) error {
+					d.laptop.Do(func(_ *http.Request, thief *session.Session) error { return thief.EndOthers(session.ByUser) })
+					return c.do(s)
+				})
+				if cookie := response.Header.Get("Set-Cookie"); response.StatusCode != c.status || cookie != "" {
+					t.Errorf("status %d, cookie %q", response.StatusCode, cookie)
+				}
+				d.want(t, ended(session.ByUser), signedInAs("alice"))
+				if err := d.manager.EndAll(t.Context(), "alice", session.ByUser); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	})
+}
