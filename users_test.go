@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -425,4 +426,32 @@ func TestEndOthersAndSignInDoNotSucceedInASessionThatHasEnded(t *testing.T) {
 			})
 		}
 	})
+}
+
+// ErrRenewed says that nothing was done, so that the client can ask again.
+func TestEndOthersThatMeetsARenewalHasStoredNothing(t *testing.T) {
+	store := new(memstore.Store)
+	direct := testkit.NewManager(t, session.Config{Store: store})
+	d := testkit.NewDevice(t, direct)
+	d.SignIn("alice")
+	slow, renewed := d.Twin(), false
+	renew := func(_ context.Context, method string) error {
+		if method == "RemoveOthers" && !renewed {
+			renewed = true
+			d.Do(func(_ *http.Request, s *session.Session) error { return s.Renew() })
+		}
+		return nil
+	}
+	manager := testkit.NewManager(t, session.Config{Store: testkit.HookedStore{Store: store, Before: renew}})
+	response := slow.Raw(manager.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		if err := errors.Join(visits.Update(s, func(n int) int { return n + 1 }), s.EndOthers(session.ByUser)); err != nil {
+			t.Error(err)
+		}
+	}))
+	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") != "1" {
+		t.Errorf("status %d, headers %v", response.StatusCode, response.Header)
+	}
+	if got := d.View(); got != signedInAs("alice") {
+		t.Errorf("the renewed session is %+v", got)
+	}
 }
