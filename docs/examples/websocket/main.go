@@ -27,7 +27,7 @@ import (
 // messages is how many a visitor has sent, over all connections.
 const messages = session.Key[int]("messages")
 
-// interval is how often each connection looks whether its session still lives: about a command of Redis each time.
+// interval is how often each connection looks into Redis whether its session still lives.
 const interval = 5 * time.Second
 
 type app struct {
