@@ -39,6 +39,7 @@ var folders = []string{
 	"memstore",
 	"redisstore",
 	"redisstore/goredis", // a module of its own
+	"sessionotel",        // and another
 	"sessiontest",
 	"storetest",
 }
