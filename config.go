@@ -24,8 +24,8 @@ type Config struct {
 	// least a millisecond; 0 means 30 minutes. See ASVS 5.0, 7.3.1.
 	IdleTimeout time.Duration
 
-	// Lifetime is how long a session lives however much it is used, counted from its creation or its last Renew. It is at
-	// least a second, and rounded up to one; 0 means 8 hours, or IdleTimeout if that is more. See ASVS 5.0, 7.3.2.
+	// Lifetime is how long a session lives however much it is used, counted from its creation, or its last SignIn or Renew.
+	// It is at least a second, and rounded up to one; 0 means 8 hours, or IdleTimeout if that is more. See ASVS 5.0, 7.3.2.
 	Lifetime time.Duration
 
 	// Persistent makes the cookie survive the end of the browser, until the session's Lifetime is over. OWASP advises
@@ -45,6 +45,11 @@ type Config struct {
 
 	// Cookie describes the session's cookie.
 	Cookie Cookie
+
+	// Bearer takes the token from the header "Authorization: Bearer" alone (RFC 6750), for clients that keep it themselves,
+	// and sets no cookie: see [Session.Token]. A response of 401 gets the header WWW-Authenticate. Cookie and Persistent
+	// must be left out. Serve browsers by another Manager with the same Store, on other routes.
+	Bearer bool
 
 	// MaxBytes is the largest size of a stored session, in bytes of JSON, at most the 512 MiB of a value of Redis; 0
 	// means 1 MiB. A session that is larger can be read and made smaller; saving it is ErrTooLarge.
@@ -106,7 +111,9 @@ func (c Config) withDefaults() Config {
 	if c.OnError == nil {
 		c.OnError = logAndAnswer(c.Logger)
 	}
-	c.Cookie = c.Cookie.withDefaults()
+	if !c.Bearer {
+		c.Cookie = c.Cookie.withDefaults()
+	}
 	c.classes = newClasses(Lifetimes{c.IdleTimeout, c.Lifetime, c.Persistent}, c.Classes)
 	return c
 }
@@ -148,7 +155,7 @@ func (c Config) validate() error {
 	if c.MaxBytes < minMaxBytes || c.MaxBytes > object.MaxSize {
 		errs = append(errs, fmt.Errorf("session: Config.MaxBytes is %d: it must be from %d to %d, or 0 for the default", c.MaxBytes, minMaxBytes, object.MaxSize))
 	}
-	return errors.Join(errors.Join(errs...), c.classes.validate(), c.validateLimit(), c.Cookie.validate())
+	return errors.Join(errors.Join(errs...), c.classes.validate(), c.validateLimit(), c.validateSource())
 }
 
 // validateLimit checks what concerns the sessions of a user.
@@ -161,6 +168,17 @@ func (c Config) validateLimit() error {
 		return fmt.Errorf("session: Config.SessionsPerUser needs a Store that knows users, which a %T does not", c.Store)
 	case c.RefuseMore && c.SessionsPerUser == 0:
 		return errors.New("session: Config.RefuseMore needs SessionsPerUser")
+	}
+	return nil
+}
+
+// validateSource checks where the token comes from.
+func (c Config) validateSource() error {
+	if !c.Bearer {
+		return c.Cookie.validate()
+	}
+	if c.Cookie != (Cookie{}) || c.Persistent {
+		return errors.New("session: Config.Bearer goes without Cookie and Persistent: a Manager takes its tokens from one place")
 	}
 	return nil
 }

@@ -98,39 +98,43 @@ func ExampleNew_invalid() {
 	// session: Config.Cookie.Name "__Host-id": the prefix __Host- forbids Domain
 }
 
-// Signing in changes what the session may do, so it gets a new token: whoever knew the old one is left with nothing.
+// Whoever has passed a second factor may do more, so that the session gets a new token: who knew the old one is left with
+// nothing.
 func ExampleSession_Renew() {
 	sessions := newSessions()
-	const user = session.Key[string]("user")
+	const verified = session.Key[bool]("verified")
 
 	mux := http.NewServeMux()
 	mux.Handle("/sign-in", sessions.HandlerFunc(func(w http.ResponseWriter, r *http.Request, s *session.Session) {
-		if err := s.Renew(); err != nil {
-			http.Error(w, "not signed in", http.StatusInternalServerError)
-			return
-		}
-		if err := user.Set(s, "alice"); err != nil {
+		if err := s.SignIn(session.SignIn{User: "alice"}); err != nil {
 			http.Error(w, "not signed in", http.StatusInternalServerError)
 			return
 		}
 		fmt.Fprint(w, "welcome")
 	}))
-	mux.Handle("/sign-out", sessions.HandlerFunc(func(w http.ResponseWriter, r *http.Request, s *session.Session) {
-		s.Destroy()
-		fmt.Fprint(w, "goodbye")
+	mux.Handle("/second-factor", sessions.HandlerFunc(func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+		if err := s.Renew(); err != nil {
+			http.Error(w, "not verified", http.StatusInternalServerError)
+			return
+		}
+		if err := verified.Set(s, true); err != nil {
+			http.Error(w, "not verified", http.StatusInternalServerError)
+			return
+		}
+		fmt.Fprint(w, "thank you")
 	}))
 	mux.Handle("/", sessions.HandlerFunc(func(w http.ResponseWriter, r *http.Request, s *session.Session) {
-		name, ok := user.Get(s)
-		fmt.Fprintf(w, "%q %v", name, ok)
+		ok, _ := verified.Get(s)
+		fmt.Fprintf(w, "%q %v", s.User(), ok)
 	}))
 
-	visit(mux, "/", "/sign-in", "/", "/sign-out", "/")
+	visit(mux, "/", "/sign-in", "/", "/second-factor", "/")
 	// Output:
 	// /: "" false
 	// /sign-in: welcome
+	// /: "alice" false
+	// /second-factor: thank you
 	// /: "alice" true
-	// /sign-out: goodbye
-	// /: "" false
 }
 
 // A message that the next page shows, once.

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -394,4 +395,95 @@ func TestReasonsAreWords(t *testing.T) {
 	if got != "by_user by_operator credential_changed over_limit " {
 		t.Error(got)
 	}
+}
+
+// Whoever changes a password must not read that the other devices are signed out when one of those has ended this session
+// in between, and with it what this request was about to do.
+func TestEndOthersAndSignInDoNotSucceedInASessionThatHasEnded(t *testing.T) {
+	testkit.OnEachStore(t, func(t *testing.T, store testkit.UserStore) {
+		for name, c := range map[string]struct {
+			do     func(s *session.Session) error
+			status int
+		}{
+			"EndOthers": {func(s *session.Session) error { return s.EndOthers(session.CredentialChanged) }, http.StatusServiceUnavailable},
+			"SignIn":    {func(s *session.Session) error { return s.SignIn(session.SignIn{User: "alice"}) }, http.StatusServiceUnavailable},
+			"Renew":     {func(s *session.Session) error { return s.Renew() }, http.StatusOK},
+			"Set":       {func(s *session.Session) error { return s.Set("n", 1) }, http.StatusOK},
+		} {
+			t.Run(name, func(t *testing.T) {
+				d := newDevices(t, session.Config{Store: store})
+				response := d.phone.Do(func(_ *http.Request, s *session.Session) error {
+					d.laptop.Do(func(_ *http.Request, thief *session.Session) error { return thief.EndOthers(session.ByUser) })
+					return c.do(s)
+				})
+				if cookie := response.Header.Get("Set-Cookie"); response.StatusCode != c.status || cookie != "" {
+					t.Errorf("status %d, cookie %q", response.StatusCode, cookie)
+				}
+				d.want(t, ended(session.ByUser), signedInAs("alice"))
+				if err := d.manager.EndAll(t.Context(), "alice", session.ByUser); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	})
+}
+
+// ErrRenewed says that nothing was done, so that the client can ask again.
+func TestEndOthersThatMeetsARenewalHasStoredNothing(t *testing.T) {
+	store := new(memstore.Store)
+	direct := testkit.NewManager(t, session.Config{Store: store})
+	d := testkit.NewDevice(t, direct)
+	d.SignIn("alice")
+	slow, renewed := d.Twin(), false
+	renew := func(_ context.Context, method string) error {
+		if method == "RemoveOthers" && !renewed {
+			renewed = true
+			d.Do(func(_ *http.Request, s *session.Session) error { return s.Renew() })
+		}
+		return nil
+	}
+	manager := testkit.NewManager(t, session.Config{Store: testkit.HookedStore{Store: store, Before: renew}})
+	response := slow.Raw(manager.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		if err := errors.Join(visits.Update(s, func(n int) int { return n + 1 }), s.EndOthers(session.ByUser)); err != nil {
+			t.Error(err)
+		}
+	}))
+	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") != "1" {
+		t.Errorf("status %d, headers %v", response.StatusCode, response.Header)
+	}
+	if got := d.View(); got != signedInAs("alice") {
+		t.Errorf("the renewed session is %+v", got)
+	}
+}
+
+// Between the two last steps of a renewal neither its old nor its new ID is that of a listed session. It is shown all the
+// same, and can be ended by what is shown.
+func TestListShowsASessionThatIsBeingRenewed(t *testing.T) {
+	testkit.OnEachStore(t, func(t *testing.T, inner testkit.UserStore) {
+		direct := testkit.NewManager(t, session.Config{Store: inner})
+		store := newBeforehand(inner)
+		manager := testkit.NewManager(t, session.Config{Store: store})
+		d := testkit.NewDevice(t, manager)
+		id := d.SignIn("alice")
+		d.Do(func(_ *http.Request, s *session.Session) error { return s.Set("browser", "Firefox") })
+		response := d.Do(func(_ *http.Request, s *session.Session) error {
+			store.next("Replace", 0, func() {
+				list, err := direct.List(t.Context(), "alice")
+				if err != nil || len(list) != 1 {
+					t.Errorf("%d sessions, %v", len(list), err)
+					return
+				}
+				if name, _ := session.Key[string]("browser").Get(list[0]); name != "Firefox" || list[0].ID() != id || time.Until(list[0].IdleDeadline()) < time.Minute {
+					t.Errorf("browser %q, ID %s, %v left", name, list[0].ID(), time.Until(list[0].IdleDeadline()))
+				}
+				if err := direct.End(t.Context(), "alice", list[0].ID(), session.ByOperator); err != nil {
+					t.Error(err)
+				}
+			})
+			return s.Renew()
+		})
+		if got := d.View(); got.User != "" || store.do != nil {
+			t.Errorf("after the end: status %d, %+v", response.StatusCode, got)
+		}
+	})
 }

@@ -16,9 +16,9 @@ import (
 //
 // Everything of a user changes in one order for all callers: if RemoveAll has returned, no ID that was in the list before
 // is in it, whatever was called at the same time. Each method may be repeated after its reply was lost, and then
-// returns what it has come to, or the failure where that is not known. A list lives until Keep after the last Add or
-// Replace, and a stamp about a day after it was last read or changed, so that nothing stays for ever. A list that is
-// lost ends the sessions of its user.
+// returns what it has come to, or the failure where that is not known; IDs that the first attempt took from the list are
+// not among those that the repeat returns. A list lives until Keep after the last Add or Replace, and a stamp about a day
+// after it was last read or changed, so that nothing stays for ever. A list that is lost ends the sessions of its user.
 type Users interface {
 	// Stamp returns the stamp of user, and makes one if there is none. It changes with RemoveAll and RemoveOthers.
 	Stamp(ctx context.Context, user string) (stamp string, err error)

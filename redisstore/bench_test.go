@@ -13,6 +13,7 @@ import (
 
 	"github.com/gomodule/redigo/redis"
 
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/redisstore"
 )
@@ -55,7 +56,7 @@ func executionTime(b *testing.B, conn redis.Conn) float64 {
 	return sum(b, conn, "commandstats", func(name, value string) (string, bool) {
 		_, value, _ = strings.Cut(value, "usec=")
 		value, _, _ = strings.Cut(value, ",")
-		return value, name == "cmdstat_getex" || name == "cmdstat_set" || name == "cmdstat_evalsha" || name == "cmdstat_exec"
+		return value, name == "cmdstat_getex" || name == "cmdstat_zrank" || name == "cmdstat_set" || name == "cmdstat_evalsha" || name == "cmdstat_exec"
 	})
 }
 
@@ -78,11 +79,24 @@ func sum(b *testing.B, conn redis.Conn, section string, pick func(name, value st
 	return total
 }
 
-func BenchmarkLoad(b *testing.B) {
+func BenchmarkLoad(b *testing.B) { benchmarkLoad(b, rand.Text()) }
+
+// BenchmarkLoadOfAUser asks the list of a user besides, which has 10 members.
+func BenchmarkLoadOfAUser(b *testing.B) { benchmarkLoad(b, "user:"+rand.Text()) }
+
+func benchmarkLoad(b *testing.B, id string) {
 	benchmark(b, func(b *testing.B, pool *redis.Pool, body string) {
 		store := redisstore.New(pool, redisstore.Options{})
-		id := rand.Text()
+		_, _ = store.Delete(b.Context(), id, nil)
 		mustSave(b, store, id, nil, value(body))
+		if user := driver.UserOf(id); user != "" {
+			for i := range 9 {
+				mustAdd(b, store, user+":"+strconv.Itoa(i)+rand.Text())
+			}
+			if _, err := store.Add(b.Context(), driver.Entry{ID: id, Keep: time.Hour}); err != nil {
+				b.Fatal(err)
+			}
+		}
 		ctx, cancel := context.WithTimeout(b.Context(), time.Hour) // as every call of the Manager has a deadline
 		defer cancel()
 		for b.Loop() {

@@ -14,8 +14,8 @@ import (
 // atOnce is how many values of a user are read or changed in one flush.
 const atOnce = 100
 
-// clean takes members without a value from the list before an Add: where there is a limit, all that would count, else some
-// of those that are older than what is added will become. That a member is old does not say that it is dead: its
+// clean takes members without a value from the list before an Add: where there is a limit, all that would count, else
+// some of those that are older than what is added will become. That a member is old does not say that it is dead: its
 // lifetime may be another, and a Replace keeps its place.
 func (s *Store) clean(ctx context.Context, u user, e driver.Entry, now time.Time) error {
 	which := []any{0, -1}

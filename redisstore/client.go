@@ -10,8 +10,9 @@ import (
 type Client interface {
 	// Do runs the commands on the server that owns key, in this order, on one connection and in one flush, and returns
 	// the reply to each: nil, an int64, a string or []byte, a []any, or a [Refusal] where the server refused that
-	// command. All keys of the commands are in the slot of key. When Do has returned without an error, the arguments are
-	// used for something else, so it must not keep them.
+	// command. All keys of the commands are in the slot of key. Where a command is sent elsewhere because that slot is being
+	// moved, those behind it are executed after it, once more if need be. When Do has returned without an error, the
+	// arguments are used for something else, so it must not keep them.
 	//
 	// It obeys the deadline of ctx. If it has repeated the commands, because the connection broke, lost is the error of
 	// the first attempt, of which it is unknown whether it was executed. No command may be repeated without saying so.

@@ -29,7 +29,8 @@ func (s *Store) deleteAny(ctx context.Context, key string, _ []byte) (value []by
 	return value, lost, err
 }
 
-// deleteScript deletes a session if its value has the length and the head of what was loaded. See replaceScript.
+// deleteScript deletes a session if its value has the length and the head of what was loaded. GETEX and not GET: a
+// replica refuses it. See replaceScript.
 var deleteScript = newScript(`
 local session, wasLength, wasHead = KEYS[1], ARGV[1], ARGV[2]
 local length = redis.pcall('STRLEN', session)
@@ -37,7 +38,7 @@ if type(length) ~= 'number' then return redis.call('TYPE', session).ok == 'strin
 if length == tonumber(wasLength) and redis.call('GETRANGE', session, 0, #wasHead - 1) == wasHead then
 	return redis.call('UNLINK', session) == 1 and 1
 end
-return redis.call('GET', session)`)
+return redis.call('GETEX', session)`)
 
 // deleteOnly deletes a value if it is was.
 func (s *Store) deleteOnly(ctx context.Context, key string, was []byte) (value []byte, lost, err error) {
@@ -62,12 +63,9 @@ func (s *Store) deleteOnly(ctx context.Context, key string, was []byte) (value [
 	return value, nil, err
 }
 
-// deleteByScript sends a GETEX first, of a key that is never there: a replica refuses that, as it would not a script that
-// only reads.
 func (s *Store) deleteByScript(ctx context.Context, key string, was []byte) (answer any, lost, err error) {
 	wasHead, _ := head(was)
-	first := []Command{cmd("GETEX", besides(key, "none"))}
-	return deleteScript.run(ctx, s.client, first, []string{key}, len(was), wasHead)
+	return deleteScript.run(ctx, s.client, nil, []string{key}, len(was), wasHead)
 }
 
 func (s *Store) deleteByWatch(ctx context.Context, key string, was []byte) (answer any, lost, err error) {

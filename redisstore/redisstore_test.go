@@ -34,7 +34,7 @@ func TestCommandsPerOperation(t *testing.T) {
 	}{
 		{
 			"script", redisstore.Options{}, "SET EVALSHA", "SET EVALSHA", "SET EVALSHA",
-			"GETEX EVALSHA", "GETEX EVALSHA",
+			"EVALSHA", "EVALSHA",
 		},
 		{
 			"no scripts", redisstore.Options{NoScripts: true}, "WATCH STRLEN GETRANGE MULTI SET EXEC",

@@ -17,9 +17,9 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-// Run tests that the stores that open returns keep every promise of [driver.Store], and of [driver.Users] if they have its
-// methods. It calls open once for each of its parallel subtests; the stores may share their data, since every session and
-// every user has a random ID.
+// Run tests that the stores that open returns keep every promise of [driver.Store], and of [driver.Users] if they have
+// its methods. It calls open once for each of its parallel subtests; the stores may share their data, since every session
+// and every user has a random ID.
 //
 // To test the time to live, Run sleeps for some seconds, unless the store has a method Advance(time.Duration) that makes
 // that time pass for the sessions of this one store.
@@ -196,7 +196,8 @@ func (s suite) deleteOnly() {
 	s.want(nil, driver.ErrNotFound)(s.removeOnly(first))
 	s.mustSave(nil, first)
 	s.mustSave(first, second)
-	for _, other := range [][]byte{first, value("3"), value("3333"), {}} {
+	longer := append(bytes.Clone(second), ' ')
+	for _, other := range [][]byte{first, value("3"), value("3333"), longer, {}} {
 		s.want(second, driver.ErrConflict)(s.removeOnly(other))
 		s.wantStored(second)
 	}

@@ -3,19 +3,11 @@ package campaign
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"math/rand/v2"
-	"net/http"
-	"net/http/httptest"
-	"os"
 	"slices"
-	"strconv"
 	"strings"
-	"testing"
 
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/internal/testkit"
 )
 
 // The model is the rules of saving on plain lists: what a request did is an ordered list of changes, made at its commit
@@ -64,10 +56,21 @@ func readValues(text []byte) modelValues {
 	return values
 }
 
-type modelChange func(*modelValues)
+// A modelChange is made on a key; on all of them if that is "".
+type modelChange struct {
+	key string
+	do  func(*modelValues)
+}
 
 type modelSession struct {
-	live   bool
+	live    bool
+	values  modelValues
+	renewed *modelMarker // is there in its place
+}
+
+// modelMarker is what a renewal leaves for a second one: what the first has not touched.
+type modelMarker struct {
+	to     *modelSession
 	values modelValues
 }
 
@@ -77,11 +80,24 @@ type modelRequest struct {
 	base     modelValues // what the changes were first made on
 	destroy  *modelSession
 	renew    bool
+	late     bool // it came with the token of a session that was renewed
 	ended    bool
 	barred   bool // by a Renew after the headers
 	sent     bool
+	failed   bool   // another request had renewed the session, so that nothing of this one is done
+	refused  bool   // and the response says so
 	cookie   string // what the response must do with it: "", "set" or "clear"
 	produced *modelSession
+}
+
+// newModelRequest is a request with the token of a session, nil for none.
+func newModelRequest(from *modelSession) *modelRequest {
+	q := &modelRequest{}
+	if from != nil && from.live {
+		q.session, q.base = from, slices.Clone(from.values)
+	}
+	q.late = from != nil && from.renewed != nil
+	return q
 }
 
 func (q *modelRequest) view() modelValues { return q.applied(q.base) }
@@ -89,17 +105,19 @@ func (q *modelRequest) view() modelValues { return q.applied(q.base) }
 func (q *modelRequest) applied(base modelValues) modelValues {
 	values := slices.Clone(base)
 	for _, change := range q.changes {
-		change(&values)
+		change.do(&values)
 	}
 	return values
 }
 
 // change returns the error that a Set must have.
 func (q *modelRequest) change(c modelChange) error {
-	if q.ended {
+	switch {
+	case q.failed || q.late:
+		return session.ErrRenewed
+	case q.ended:
 		return session.ErrEnded
-	}
-	if q.session == nil && q.sent || q.barred {
+	case q.session == nil && q.sent || q.barred:
 		return session.ErrHeadersSent
 	}
 	q.changes = append(q.changes, c)
@@ -108,24 +126,31 @@ func (q *modelRequest) change(c modelChange) error {
 
 // remove is a Delete or a Clear, which no Renew bars.
 func (q *modelRequest) remove(c modelChange) {
-	if !q.ended {
+	if !q.ended && !q.failed {
 		q.changes = append(q.changes, c)
 	}
 }
 
 func (q *modelRequest) doRenew() error {
 	switch {
+	case q.failed:
+		return session.ErrRenewed
 	case q.ended:
 		return session.ErrEnded
 	case q.sent:
 		q.barred = true
 		return session.ErrHeadersSent
+	case q.late:
+		return session.ErrRenewed
 	}
 	q.renew = q.session != nil
 	return nil
 }
 
 func (q *modelRequest) doDestroy() {
+	if q.failed || q.late {
+		return
+	}
 	if q.session != nil {
 		q.destroy = q.session
 	}
@@ -135,30 +160,31 @@ func (q *modelRequest) doDestroy() {
 	}
 }
 
+// commit does nothing where another request was first to renew the session, unless this one renews it too.
 func (q *modelRequest) commit() {
-	if q.destroy != nil {
+	switch {
+	case q.failed:
+		return
+	case q.destroy != nil && q.destroy.renewed != nil:
+		q.failed, q.refused = true, !q.sent
+		return
+	case q.destroy != nil:
 		if q.destroy.live && !q.sent {
 			q.cookie = "clear"
 		}
 		q.destroy.live, q.destroy = false, nil
 	}
 	switch {
-	case q.ended:
+	case q.ended || q.late:
 	case q.session == nil:
 		if values := q.applied(nil); len(values) > 0 {
 			q.begin(values)
 		}
 	case q.renew:
-		values := q.applied(nil)
-		if q.session.live {
-			values = q.applied(q.session.values)
-			q.session.live = false
-		} else if len(values) == 0 {
-			q.end()
-			return
-		}
-		q.begin(values)
+		q.doubleOrRenew()
 	case slices.Equal(q.view(), q.base):
+	case q.session.renewed != nil:
+		q.fail()
 	case !q.session.live:
 		q.end()
 	default:
@@ -166,6 +192,28 @@ func (q *modelRequest) commit() {
 		q.base = slices.Clone(q.session.values)
 	}
 	q.changes, q.renew = nil, false
+}
+
+func (q *modelRequest) doubleOrRenew() {
+	first := q.session.renewed
+	own := q.applied(nil)
+	switch {
+	case q.session.live:
+		old, untouched := q.session, slices.Clone(q.session.values)
+		for _, change := range q.changes {
+			untouched = slices.DeleteFunc(untouched, func(v modelValue) bool { return change.key == "" || v.key == change.key })
+		}
+		q.begin(q.applied(old.values))
+		old.live, old.renewed = false, &modelMarker{q.session, untouched}
+	case first != nil && first.to.live:
+		q.begin(q.applied(first.values))
+	case first != nil && first.to.renewed != nil:
+		q.fail()
+	case len(own) > 0:
+		q.begin(own)
+	default:
+		q.end()
+	}
 }
 
 func (q *modelRequest) begin(values modelValues) {
@@ -177,187 +225,7 @@ func (q *modelRequest) end() {
 	q.ended, q.session, q.base, q.changes, q.renew = true, nil, nil, nil, false
 }
 
-// A realRequest is a request whose handler does one step at a time.
-type realRequest struct {
-	session *session.Session
-	writer  http.ResponseWriter
-	steps   chan func()
-	done    chan struct{}
-	w       *httptest.ResponseRecorder
-}
-
-func startRequest(t *testing.T, manager *session.Manager, cookies []*http.Cookie) *realRequest {
-	r := httptest.NewRequest("GET", "/", nil)
-	for _, cookie := range cookies {
-		r.AddCookie(cookie)
-	}
-	q := &realRequest{steps: make(chan func()), done: make(chan struct{}), w: httptest.NewRecorder()}
-	loaded := make(chan struct{})
-	go func() {
-		defer close(q.done)
-		manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			q.session, q.writer = testkit.Load(t, r), w
-			close(loaded)
-			for step := range q.steps {
-				step()
-				q.done <- struct{}{}
-			}
-		})).ServeHTTP(q.w, r)
-	}()
-	<-loaded
-	return q
-}
-
-func (q *realRequest) do(step func()) { q.steps <- step; <-q.done }
-
-func (q *realRequest) finish() { close(q.steps); <-q.done }
-
-// pair is a request and its model.
-type pair struct {
-	real  *realRequest
-	model *modelRequest
-}
-
-// known is a session that a browser could have: its cookies and its model.
-type known struct {
-	cookies []*http.Cookie
-	model   *modelSession
-}
-
-// TestOverlappingRequestsFollowTheModel runs schedules of overlapping requests of a few sessions, step by step, and
-// compares what is stored, what the requests see, the errors and the cookies with the model. SESSION_SEED repeats one
-// schedule.
-func TestOverlappingRequestsFollowTheModel(t *testing.T) {
-	t.Parallel()
-	schedules := 5000
-	if testing.Short() {
-		schedules = 500
-	}
-	seed := rand.Uint64()
-	if fixed, err := strconv.ParseUint(os.Getenv("SESSION_SEED"), 10, 64); err == nil {
-		seed, schedules = fixed, 1
-	}
-	for i := range schedules {
-		runSchedule(t, seed+uint64(i))
-		if t.Failed() {
-			t.Fatalf("repeat it with SESSION_SEED=%d", seed+uint64(i))
-		}
-	}
-}
-
-func runSchedule(t *testing.T, seed uint64) {
-	random := rand.New(rand.NewPCG(seed, 0))
-	store := testkit.NewMemory()
-	manager := testkit.NewManager(t, session.Config{Store: store})
-	all := []known{{}}
-	var open []pair
-	for range 40 {
-		if len(open) == 0 || len(open) < 4 && random.IntN(4) == 0 {
-			from := all[random.IntN(len(all))]
-			model := &modelRequest{}
-			if from.model != nil && from.model.live {
-				model.session, model.base = from.model, slices.Clone(from.model.values)
-			}
-			open = append(open, pair{startRequest(t, manager, from.cookies), model})
-			continue
-		}
-		i := random.IntN(len(open))
-		if random.IntN(6) == 0 {
-			all = append(all, open[i].finish(t)...)
-			open = append(open[:i], open[i+1:]...)
-			continue
-		}
-		open[i].step(t, random)
-	}
-	for _, p := range open {
-		all = append(all, p.finish(t)...)
-	}
-	compareStored(t, store, all)
-}
-
-// step lets the request and its model do the same thing.
-func (p pair) step(t *testing.T, random *rand.Rand) {
-	s, key, n := p.real.session, string(rune('a'+random.IntN(4))), random.IntN(3)
-	var got, want error
-	var name string
-	p.real.do(func() {
-		switch random.IntN(9) {
-		case 0, 1:
-			name = "Set " + key
-			got, want = s.Set(key, n), p.model.change(func(v *modelValues) { v.update(key, func(int) int { return n }) })
-		case 2, 3:
-			name = "Update " + key
-			got = session.Key[int](key).Update(s, func(old int) int { return old + n })
-			want = p.model.change(func(v *modelValues) { v.update(key, func(old int) int { return old + n }) })
-		case 4:
-			name = "Delete " + key
-			s.Delete(key)
-			p.model.remove(func(v *modelValues) { v.delete(key) })
-		case 5:
-			name = "Clear"
-			s.Clear()
-			p.model.remove(func(v *modelValues) { *v = nil })
-		case 6:
-			name = "Renew"
-			got, want = s.Renew(), p.model.doRenew()
-		case 7:
-			name = "Destroy"
-			s.Destroy()
-			p.model.doDestroy()
-		case 8:
-			name = "WriteHeader"
-			if !p.model.sent {
-				p.real.writer.WriteHeader(200)
-				p.model.commit()
-				p.model.sent = true
-			}
-		}
-		if !errors.Is(got, want) {
-			t.Errorf("%s: %v, want %v", name, got, want)
-		}
-		text := s.JSON()
-		if got, want := readValues(text).String(), p.model.view().String(); got != want {
-			t.Errorf("after %s the session has %s, want %s", name, got, want)
-		}
-	})
-}
-
-// finish returns the session that the response tells the browser of, if any.
-func (p pair) finish(t *testing.T) []known {
-	p.real.finish()
-	p.model.commit()
-	cookies := p.real.w.Result().Cookies()
-	cookie := ""
-	switch {
-	case len(cookies) > 1:
-		t.Errorf("cookies %v", cookies)
-	case len(cookies) == 1 && cookies[0].MaxAge < 0:
-		cookie = "clear"
-	case len(cookies) == 1:
-		cookie = "set"
-	}
-	if cookie != p.model.cookie || p.real.w.Code != 200 {
-		t.Errorf("status %d, cookie %q, want %q", p.real.w.Code, cookie, p.model.cookie)
-	}
-	if cookie == "set" && p.model.produced != nil {
-		return []known{{cookies, p.model.produced}}
-	}
-	return nil
-}
-
-func compareStored(t *testing.T, store *testkit.Memory, all []known) {
-	var got, want []string
-	for _, stored := range store.Stored() {
-		got = append(got, readValues([]byte(stored)).String())
-	}
-	for _, k := range all {
-		if k.model != nil && k.model.live {
-			want = append(want, k.model.values.String())
-		}
-	}
-	slices.Sort(got)
-	slices.Sort(want)
-	if !slices.Equal(got, want) {
-		t.Errorf("stored %q, want %q", got, want)
-	}
+func (q *modelRequest) fail() {
+	q.end()
+	q.ended, q.failed, q.refused = false, true, !q.sent
 }

@@ -41,6 +41,49 @@ func printable(p *play) map[string]any {
 		"session.ErrHeadersSent":    session.ErrHeadersSent,
 		"session.ErrEnded":          session.ErrEnded,
 		"session.ErrCrossSite":      session.ErrCrossSite,
+		"session.ErrRenewed":        session.ErrRenewed,
+		"session.ErrRevoked":        session.ErrRevoked,
+		"session.ErrLimit":          session.ErrLimit,
+		"session.Class":             p.s.Class(),
+		"session.Remembered":        session.Remembered,
+		"session.Lifetimes":         p.config.Classes[session.Remembered],
+		"session.SignIn":            session.SignIn{User: "alice", Stamp: p.stamp},
+		"session.Stamp":             p.stamp,
+		"session.Reason":            p.s.Ended(),
+		"session.ByUser":            session.ByUser,
+		"session.ByOperator":        session.ByOperator,
+		"session.CredentialChanged": session.CredentialChanged,
+		"session.OverLimit":         session.OverLimit,
+		"session.Event":             p.events,
+		"session.EventKind":         session.EventKind(0),
+		"session.EventLoad":         session.EventLoad,
+		"session.EventPeek":         session.EventPeek,
+		"session.EventTouch":        session.EventTouch,
+		"session.EventCreate":       session.EventCreate,
+		"session.EventUpdate":       session.EventUpdate,
+		"session.EventRenew":        session.EventRenew,
+		"session.EventSignIn":       session.EventSignIn,
+		"session.EventDestroy":      session.EventDestroy,
+		"session.EventEnd":          session.EventEnd,
+		"session.Outcome":           session.Outcome(99),
+		"session.OutcomeOK":         session.OutcomeOK,
+		"session.OutcomeNone":       session.OutcomeNone,
+		"session.OutcomeGone":       session.OutcomeGone,
+		"session.OutcomeEnded":      session.OutcomeEnded,
+		"session.OutcomeRenewed":    session.OutcomeRenewed,
+		"session.OutcomeAmbiguous":  session.OutcomeAmbiguous,
+		"session.OutcomeInvalid":    session.OutcomeInvalid,
+		"session.OutcomeRevoked":    session.OutcomeRevoked,
+		"session.OutcomeLimit":      session.OutcomeLimit,
+		"session.OutcomeCrossSite":  session.OutcomeCrossSite,
+		"session.OutcomeError":      session.OutcomeError,
+		"a list of sessions":        p.list,
+		"driver.Users":              driver.Users(p.store),
+		"driver.Entry":              driver.Entry{ID: p.s.ID(), Stamp: "stamp"},
+		"driver.Member":             driver.Member{ID: p.s.ID(), TTL: time.Minute},
+		"driver.ErrRemoved":         driver.ErrRemoved,
+		"driver.ErrStamp":           driver.ErrStamp,
+		"driver.ErrFull":            driver.ErrFull,
 		"driver.ErrNotFound":        driver.ErrNotFound,
 		"driver.ErrConflict":        driver.ErrConflict,
 		"memstore.Store":            p.memory,
@@ -56,6 +99,12 @@ func printable(p *play) map[string]any {
 		"the response writer":       p.w,
 		"the handler":               p.manager.Handler(http.NotFoundHandler()),
 	}
+}
+
+// knownStore is a ContextStore that knows users.
+type knownStore struct {
+	testkit.ContextStore
+	driver.Users
 }
 
 // silent is a Client that does nothing.
@@ -77,6 +126,9 @@ type play struct {
 	store   *redisstore.Store
 	memory  *memstore.Store // with a session of its own
 	given   context.Context // to the store
+	stamp   session.Stamp   // of alice
+	list    []*session.Session
+	events  []session.Event
 	told    strings.Builder
 }
 
@@ -84,6 +136,7 @@ type play struct {
 func newPlay(t *testing.T, b testkit.Backend, logger *slog.Logger) *play {
 	t.Helper()
 	p := &play{config: session.Config{Store: b.Store, MaxBytes: 10_000, Logger: logger}, store: b.Store, memory: new(memstore.Store)}
+	p.config.Observe = func(_ context.Context, e session.Event) { p.events = append(p.events, e) }
 	if _, err := p.memory.Save(t.Context(), "id", nil, []byte(secretValue), time.Hour); err != nil {
 		t.Fatal(err)
 	}
@@ -111,14 +164,32 @@ func TestNoValueShowsAToken(t *testing.T) {
 		"renewed":       func(p *play) { _ = p.s.Renew(); _ = p.s.Sync(p.r.Context()) },
 		"sent":          func(p *play) { _ = p.s.Renew(); p.w.WriteHeader(200) },
 		"destroyed":     func(p *play) { p.s.Destroy() },
-		"begun anew":    func(p *play) { p.s.Destroy(); _ = user.Set(p.s, "bob"); _ = p.s.Sync(p.r.Context()) },
+		"to sign in": func(p *play) {
+			_ = p.s.SignIn(session.SignIn{User: "alice", Class: session.Remembered, Stamp: p.stamp})
+		},
+		"signed in": func(p *play) {
+			_ = p.s.SignIn(session.SignIn{User: "alice", Class: session.Remembered, Stamp: p.stamp})
+			if err := p.s.Sync(p.r.Context()); err != nil {
+				t.Errorf("signed in: %v", err)
+			}
+			p.list, _ = p.manager.List(p.r.Context(), "alice")
+		},
+		"ended": func(p *play) {
+			_ = p.s.SignIn(session.SignIn{User: "alice"})
+			_, _ = p.s.Sync(p.r.Context()), p.manager.EndAll(p.r.Context(), "alice", session.ByOperator)
+			if err := p.s.Sync(p.r.Context()); !errors.Is(err, session.ErrEnded) || p.s.Ended() != session.ByOperator {
+				t.Errorf("ended: %v %v", err, p.s.Ended())
+			}
+		},
+		"begun anew": func(p *play) { p.s.Destroy(); _ = user.Set(p.s, "bob"); _ = p.s.Sync(p.r.Context()) },
 	}
 	for state, reach := range states {
 		t.Run(state, func(t *testing.T) {
 			b, _ := testkit.MiniRedis(t)
 			p := newPlay(t, b, new(testkit.Logs).Logger())
-			p.config.Store = testkit.ContextStore{Store: b.Store, Given: func(ctx context.Context) { p.given = ctx }}
+			p.config.Store = knownStore{testkit.ContextStore{Store: b.Store, Given: func(ctx context.Context) { p.given = ctx }}, b.Store}
 			p.manager = testkit.NewManager(t, p.config)
+			p.stamp, _ = p.manager.Stamp(t.Context(), "alice")
 			cookies, _ := testkit.Begin(t, p.manager, map[string]any{"user": "alice"})
 			printed := map[string]string{}
 			see := func(when string) {
@@ -138,7 +209,7 @@ func TestNoValueShowsAToken(t *testing.T) {
 			for name, text := range printed {
 				findSecrets(t, name, text, append(tokens, secretValue)...)
 			}
-			if !strings.Contains(printed["driver.Store in the handler"], "redisstore") || p.given == nil || len(p.s.ID()) == 36 && !strings.Contains(printed["session.Session after the handler"], p.s.ID()) {
+			if !strings.Contains(printed["driver.Store in the handler"], "redisstore") || p.given == nil || len(p.s.ID()) >= 36 && !strings.Contains(printed["session.Session after the handler"], p.s.ID()) {
 				t.Error("nothing was printed")
 			}
 		})

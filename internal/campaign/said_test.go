@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"github.com/gomodule/redigo/redis"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/testkit"
 	"github.com/sessionkv/session/redisstore"
 )
@@ -76,8 +78,68 @@ var surface = map[string]func(p *play){
 		_, err := user.Take(p.r.Context(), p.s)
 		p.tell(mismatch, missing, err)
 	},
-	"session.Key.Pop":    func(p *play) { _, ok := user.Pop(p.s); p.tell(ok) },
-	"session.Key.Delete": func(p *play) { user.Delete(p.s) },
+	"session.Session.SignIn": func(p *play) {
+		p.tell(p.s.SignIn(session.SignIn{}), p.s.SignIn(session.SignIn{User: secretValue, Class: 99}), p.s.SignIn(session.SignIn{User: secretValue, Stamp: "x"}),
+			p.s.SignIn(session.SignIn{User: secretValue, Class: session.Remembered}), p.s.Sync(p.r.Context()))
+	},
+	"session.Session.Token": func(p *play) {
+		config := p.config
+		config.Bearer = true
+		bearers, err := session.New(config)
+		p.tell(err)
+		bearers.HandlerFunc(func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+			signIn := s.SignIn(session.SignIn{User: "alice"})
+			_, err := s.Token(r.Context()) // which is what it is for
+			p.tell(signIn, err, s)
+		}).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+		defer func() { p.tell(recover()) }()
+		_, err = p.s.Token(p.r.Context())
+		p.tell(err)
+	},
+	"session.Session.Watch": func(p *play) { p.tell(p.s.Watch(p.r.Context(), time.Hour)) },
+	"session.Event.LogValue": func(p *play) {
+		p.tell(p.s.Set("user", secretValue), p.s.Sync(p.r.Context()))
+		for _, e := range p.events {
+			p.tell(e, e.LogValue(), e.Err)
+		}
+	},
+	"session.EventKind.String": func(p *play) { p.tell(session.EventLoad) },
+	"session.Outcome.String":   func(p *play) { p.tell(session.OutcomeGone) },
+	"session.Session.User":     func(p *play) { p.tell(p.s.User() == "") },
+	"session.Session.SignedIn": func(p *play) { p.tell(p.s.SignedIn()) },
+	"session.Session.Class":    func(p *play) { p.tell(p.s.Class()) },
+	"session.Session.LastUsed": func(p *play) { p.tell(p.s.LastUsed()) },
+	"session.Session.Ended":    func(p *play) { p.tell(p.s.Ended()) },
+	"session.Session.EndOthers": func(p *play) {
+		p.tell(p.s.EndOthers(session.ByUser), p.s.SignIn(session.SignIn{User: secretValue}), p.s.EndOthers(0), p.s.EndOthers(session.ByUser),
+			p.s.Sync(p.r.Context()))
+	},
+	"session.Manager.Stamp": func(p *play) {
+		stamp, err := p.manager.Stamp(p.r.Context(), secretValue)
+		_, missing := p.manager.Stamp(p.r.Context(), "")
+		p.tell(stamp, err, missing)
+	},
+	"session.Manager.List": func(p *play) {
+		p.tell(p.s.SignIn(session.SignIn{User: secretValue}), p.s.Sync(p.r.Context()))
+		list, err := p.manager.List(p.r.Context(), secretValue)
+		p.tell(list, err)
+		for _, s := range list {
+			p.tell(s, s.Set("n", secretValue), s.Sync(p.r.Context()))
+		}
+	},
+	"session.Manager.End": func(p *play) {
+		p.tell(p.s.SignIn(session.SignIn{User: secretValue}), p.s.Sync(p.r.Context()),
+			p.manager.End(p.r.Context(), secretValue, p.s.ID(), 0), p.manager.End(p.r.Context(), "", p.s.ID(), 1),
+			p.manager.End(p.r.Context(), "another", p.s.ID(), session.ByOperator),
+			p.manager.End(p.r.Context(), secretValue, p.s.ID(), session.ByOperator), p.s.Sync(p.r.Context()), p.s.Ended())
+	},
+	"session.Manager.EndAll": func(p *play) {
+		p.tell(p.s.SignIn(session.SignIn{User: secretValue}), p.s.Sync(p.r.Context()), p.manager.EndAll(p.r.Context(), "", 9),
+			p.manager.EndAll(p.r.Context(), secretValue, session.CredentialChanged), p.s.Sync(p.r.Context()), p.s.Ended())
+	},
+	"session.Reason.String": func(p *play) { p.tell(session.OverLimit.String(), session.Reason(99).String()) },
+	"session.Key.Pop":       func(p *play) { _, ok := user.Pop(p.s); p.tell(ok) },
+	"session.Key.Delete":    func(p *play) { user.Delete(p.s) },
 
 	"memstore.Store.Advance": func(p *play) { p.memory.Advance(time.Second) },
 	"memstore.Store.Load": func(p *play) {
@@ -130,6 +192,46 @@ var surface = map[string]func(p *play){
 		p.tell(err, err2)
 	},
 	"redisstore.Store.Delete": func(p *play) { _, err := p.store.Delete(p.r.Context(), p.s.ID(), nil); p.tell(err) },
+}
+
+func init() {
+	maps.Copy(surface, usersSurface("memstore.Store.", func(p *play) driver.Users { return p.memory }))
+	maps.Copy(surface, usersSurface("redisstore.Store.", func(p *play) driver.Users { return p.store }))
+}
+
+// usersSurface calls what a store has of users. The user of the store is a hash, never a name.
+func usersSurface(prefix string, of func(p *play) driver.Users) map[string]func(p *play) {
+	const name = "0123456789abcdef0123"
+	surface := map[string]func(p *play){}
+	for method, call := range map[string]func(ctx context.Context, users driver.Users) (any, error){
+		"Stamp": func(ctx context.Context, users driver.Users) (any, error) { return users.Stamp(ctx, name) },
+		"Add": func(ctx context.Context, users driver.Users) (any, error) {
+			_, refused := users.Add(ctx, driver.Entry{ID: name + ":1", Stamp: "another", Keep: time.Minute})
+			over, err := users.Add(ctx, driver.Entry{ID: name + ":1", Keep: time.Minute, Limit: 1})
+			return over, errors.Join(refused, err)
+		},
+		"Replace": func(ctx context.Context, users driver.Users) (any, error) {
+			return nil, users.Replace(ctx, name+":1", driver.Entry{ID: name + ":2", Keep: time.Minute})
+		},
+		"Remove": func(ctx context.Context, users driver.Users) (any, error) { return nil, users.Remove(ctx, name+":1") },
+		"RemoveOthers": func(ctx context.Context, users driver.Users) (any, error) {
+			return users.RemoveOthers(ctx, name+":1")
+		},
+		"RemoveAll": func(ctx context.Context, users driver.Users) (any, error) { return users.RemoveAll(ctx, name) },
+		"Bury": func(ctx context.Context, users driver.Users) (any, error) {
+			return nil, users.Bury(ctx, []byte(`{"_rev":"x","v":"`+secretValue+`"}`), time.Minute, name+":1", name+":2")
+		},
+		"Members": func(ctx context.Context, users driver.Users) (any, error) {
+			members, err := users.Members(ctx, name)
+			return len(members), err
+		},
+	} {
+		surface[prefix+method] = func(p *play) {
+			result, err := call(p.r.Context(), of(p))
+			p.tell(result, err)
+		}
+	}
+	return surface
 }
 
 // weathers are what can have happened to Redis when a function is called.

@@ -131,6 +131,7 @@ func TestRedisNeverSeesAToken(t *testing.T) {
 				}
 			}
 		}
+		tokens = append(tokens, playUsers(t, manager)...)
 		tokens = append(tokens, testkit.Forge(time.Now().Add(time.Hour)))
 		testkit.Values(t, manager, testkit.Carrying(tokens[len(tokens)-1]))
 	}
@@ -152,7 +153,7 @@ func TestRedisNeverSeesAToken(t *testing.T) {
 		}
 		return nil
 	})
-	if len(tokens) < 6 {
+	if len(tokens) < 18 {
 		t.Errorf("only %d tokens", len(tokens))
 	}
 	for where, text := range seen {
@@ -166,6 +167,49 @@ func TestRedisNeverSeesAToken(t *testing.T) {
 	if !strings.Contains(seen["MONITOR"], ids[0]) {
 		t.Error("MONITOR shows no ID")
 	}
+}
+
+// playUsers lets a user sign in on several devices, renew, and end sessions in every way, and returns the tokens.
+func playUsers(t *testing.T, manager *session.Manager) (tokens []string) {
+	t.Helper()
+	stamp, err := manager.Stamp(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign := func(cookies []*http.Cookie, change func(s *session.Session) error) []*http.Cookie {
+		response := testkit.Request(t, manager, cookies, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+			if err := change(s); err != nil {
+				t.Error(err)
+			}
+		})
+		tokens = append(tokens, tokensOf(response.Cookies())...)
+		return response.Cookies()
+	}
+	signIn := func(s *session.Session) error { return s.SignIn(session.SignIn{User: "alice", Stamp: stamp}) }
+	var devices [][]*http.Cookie
+	for range 4 {
+		visitor, _ := testkit.Begin(t, manager, map[string]any{"n": 1})
+		tokens = append(tokens, tokensOf(visitor)...)
+		devices = append(devices, sign(visitor, signIn))
+	}
+	renewed := sign(devices[0], (*session.Session).Renew)
+	list, err := manager.List(t.Context(), "alice")
+	if err != nil || len(list) != 4 {
+		t.Fatalf("%d sessions, %v", len(list), err)
+	}
+	for _, end := range []error{
+		manager.End(t.Context(), "alice", list[0].ID(), session.ByOperator),
+		manager.EndAll(t.Context(), "bob", session.ByOperator),
+	} {
+		if end != nil {
+			t.Error(end)
+		}
+	}
+	sign(renewed, func(s *session.Session) error { return s.EndOthers(session.ByUser) })
+	if err := manager.EndAll(t.Context(), "alice", session.CredentialChanged); err != nil {
+		t.Error(err)
+	}
+	return tokens
 }
 
 // monitor returns a function that ends a MONITOR and returns what it showed.

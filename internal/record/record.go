@@ -85,6 +85,9 @@ func (r *Record) Over() error { return r.over }
 // WhyEnded returns why somebody has ended the session, 0 if that is not known.
 func (r *Record) WhyEnded() uint8 { return r.why }
 
+// SetWhyEnded notes why somebody has ended the session, as another Record has found out.
+func (r *Record) SetWhyEnded(why uint8) { r.why = why }
+
 // HadRivals reports whether Find came upon several living sessions.
 func (r *Record) HadRivals() bool { return r.ambiguous }
 

@@ -242,9 +242,15 @@ func (c *Cluster) MoveKeys(slot int, from, to *Server) {
 			return
 		}
 		for _, key := range keys {
-			from.Do(c.t, "MIGRATE", "127.0.0.1", to.Port(), key, 0, patience.Milliseconds())
+			c.MoveKey(key, from, to)
 		}
 	}
+}
+
+// MoveKey moves one key of a slot whose move has begun.
+func (c *Cluster) MoveKey(key string, from, to *Server) {
+	c.t.Helper()
+	from.Do(c.t, "MIGRATE", "127.0.0.1", to.Port(), key, 0, patience.Milliseconds())
 }
 
 // EndMove makes the other server the one that serves the slot.

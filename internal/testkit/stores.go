@@ -78,8 +78,11 @@ func (m *Memory) Delete(ctx context.Context, id string, was []byte) ([]byte, err
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.asked[id] = true
-	delete(m.stored, id)
-	return m.Store.Delete(ctx, id, was)
+	value, err := m.Store.Delete(ctx, id, was)
+	if err != driver.ErrConflict {
+		delete(m.stored, id)
+	}
+	return value, err
 }
 
 // A FaultyStore fails when it is told to, before or after the operation has taken place, and counts its calls.

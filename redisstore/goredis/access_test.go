@@ -1,6 +1,7 @@
 package goredis_test
 
 import (
+	"context"
 	"crypto/rand"
 	"errors"
 	"strings"
@@ -16,7 +17,8 @@ import (
 
 // The smallest ACL, as in the package comments of redisstore and of goredis.
 const (
-	aclForAll     = "+getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get"
+	aclForAll = "+getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get " +
+		"+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank"
 	aclForCluster = "+cluster|slots +asking"
 )
 
@@ -54,12 +56,41 @@ func exercise(t *testing.T, store *redisstore.Store, id string, moved func()) er
 		{nil, func() ([]byte, error) { moved(); return store.Load(ctx, id, time.Minute) }},
 		{nil, func() ([]byte, error) { v, _, err := store.Peek(ctx, id); return v, err }},
 		{nil, func() ([]byte, error) { return store.Delete(ctx, id, nil) }},
+		{nil, func() ([]byte, error) { return nil, exerciseUsers(ctx, store) }},
 	} {
 		if _, err := step.do(); !errors.Is(err, step.want) {
 			return err
 		}
 	}
 	return nil
+}
+
+// exerciseUsers goes every way through what a user has, and returns the first error.
+func exerciseUsers(ctx context.Context, store *redisstore.Store) error {
+	user, v := rand.Text(), value("1")
+	for _, name := range []string{"1", "2", "3"} {
+		if _, err := store.Save(ctx, user+":"+name, nil, v, time.Minute); err != nil {
+			return err
+		}
+		entry := driver.Entry{ID: user + ":" + name, Keep: time.Minute, Limit: 2}
+		if _, err := store.Add(ctx, entry); err != nil {
+			return err
+		}
+	}
+	if _, err := store.Load(ctx, user+":1", time.Minute); err != driver.ErrRemoved {
+		return err
+	}
+	if err := store.Replace(ctx, user+":2", driver.Entry{ID: user + ":1", Keep: time.Minute}); err != nil {
+		return err
+	}
+	if err := store.Remove(ctx, user+":1"); err != nil {
+		return err
+	}
+	if _, err := store.RemoveOthers(ctx, user+":3"); err != nil {
+		return err
+	}
+	_, err := store.RemoveAll(ctx, user)
+	return err
 }
 
 func TestSmallestACL(t *testing.T) {

@@ -11,11 +11,13 @@ import (
 // apart, and repeat commands without saying so.
 type cluster struct{ *nodes }
 
-// Do sends the commands to the master of key. If one of them is redirected, which means that it was not executed, all of
-// them go to where it leads: what was executed before it is the SET of a staged value, which may be repeated.
+// Do sends the commands to the master of key. One that is redirected was not executed. It goes alone to the node that is
+// about to take over the slot (ASK), for the others may still have their keys where it came from, or with those behind it
+// to the new master (MOVED). Those behind it are sent again after it, also if they were executed: so the order holds,
+// and of what stands behind a command on another key, everything may be repeated, or needs that key too.
 //
-// While a slot is moved, a save whose session has not been moved yet cannot be executed anywhere (TRYAGAIN). It is
-// repeated, with pauses, until it can, or the deadline passes.
+// While a slot is moved, a script of which one key has been moved and another has not cannot be executed anywhere
+// (TRYAGAIN). It is repeated, with pauses, until it can, or the deadline passes.
 func (c cluster) Do(ctx context.Context, key string, commands ...redisstore.Command) (replies []any, lost, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err
@@ -27,12 +29,16 @@ func (c cluster) Do(ctx context.Context, key string, commands ...redisstore.Comm
 		return nil, nil, err
 	}
 	for {
-		replies, err = run(ctx, j.node, commands, j.asking)
-		done, err := j.step(ctx, replies, err)
+		next := commands[len(replies):]
+		if j.asking {
+			next = next[:1]
+		}
+		answers, err := run(ctx, j.node, next, j.asking)
+		executed, err := j.step(ctx, answers, err)
 		if err != nil {
 			return nil, j.lost, err
 		}
-		if done {
+		if replies = append(replies, answers[:executed]...); len(replies) == len(commands) {
 			return replies, j.lost, nil
 		}
 	}

@@ -295,6 +295,114 @@ func TestMovingSlot(t *testing.T) {
 	save(second, third)
 }
 
+// While the slot of a user is moved, its list may be on one node and a value on the other.
+func TestMovingSlotOfAUser(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	store, target, ctx := newStore(t, newClusterClient(c)), c.Add(), t.Context()
+	for name, key := range map[string]string{"list first": "user", "value first": "1", "removed value first": "2", "stamp first": "stamp"} {
+		user := rand.Text()
+		slot := c.Slot("session:{" + user + "}:user")
+		one, two, v := user+":1", user+":2", value("1")
+		for _, id := range []string{one, two} {
+			_, save := store.Save(ctx, id, nil, v, time.Hour)
+			_, add := store.Add(ctx, driver.Entry{ID: id, Keep: time.Hour})
+			if err := errors.Join(save, add); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := store.Remove(ctx, two); err != nil {
+			t.Fatal(err)
+		}
+		stamp, err := store.Stamp(ctx, user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check := func(state string) {
+			t.Helper()
+			for range 2 {
+				got, load := store.Load(ctx, one, time.Hour)
+				peeked, _, peek := store.Peek(ctx, one)
+				if load != nil || peek != nil || string(got) != string(v) || string(peeked) != string(v) {
+					t.Errorf("%s, %s: loaded %q, %v, peeked at %q, %v", name, state, got, load, peeked, peek)
+				}
+				if got, err := store.Load(ctx, two, time.Hour); err != driver.ErrRemoved || string(got) != string(v) {
+					t.Errorf("%s, %s: loaded %q, %v, which was removed", name, state, got, err)
+				}
+				members, err := store.Members(ctx, user)
+				if err != nil || len(members) != 1 || members[0].ID != one || string(members[0].Value) != string(v) {
+					t.Errorf("%s, %s: Members = %q, %v", name, state, members, err)
+				}
+				if got, err := store.Stamp(ctx, user); err != nil || got != stamp {
+					t.Errorf("%s, %s: Stamp = %q, %v", name, state, got, err)
+				}
+				if got, err := store.Delete(ctx, one, value("other")); err != driver.ErrConflict || string(got) != string(v) {
+					t.Errorf("%s, %s: Delete of another value = %q, %v", name, state, got, err)
+				}
+			}
+		}
+		from := c.BeginMove(slot, target)
+		check("nothing moved")
+		c.MoveKey("session:{"+user+"}:"+key, from, target)
+		check("one moved")
+
+		// What needs the list and the stamp waits until both are in one place.
+		added := make(chan error, 1)
+		go func() {
+			_, err := store.Add(ctx, driver.Entry{ID: two, Stamp: stamp, Keep: time.Hour})
+			added <- err
+		}()
+		last := value("last")
+		if err := store.Bury(ctx, last, time.Hour, two); err != nil {
+			t.Errorf("%s: Bury = %v", name, err)
+		}
+		c.MoveKeys(slot, from, target)
+		if err := <-added; err != nil {
+			t.Errorf("%s: Add = %v", name, err)
+		}
+		if got, err := store.Load(ctx, two, time.Hour); err != nil || string(got) != string(last) {
+			t.Errorf("%s: loaded %q, %v", name, got, err)
+		}
+		if removed, err := store.RemoveAll(ctx, user); err != nil || len(removed) != 2 {
+			t.Errorf("%s: RemoveAll = %q, %v", name, removed, err)
+		}
+		if got, err := store.Delete(ctx, one, v); err != nil || string(got) != string(v) {
+			t.Errorf("%s: Delete = %q, %v", name, got, err)
+		}
+		c.EndMove(slot, from, target)
+	}
+}
+
+// Nothing that has an effect is executed twice, wherever the keys are.
+func TestRemoveAllInAMovingSlot(t *testing.T) {
+	t.Parallel()
+	c := redistest.StartCluster(t)
+	store, target, ctx := newStore(t, newClusterClient(c)), c.Add(), t.Context()
+	for _, moved := range []string{"", "user", "stamp"} {
+		user := rand.Text()
+		slot := c.Slot("session:{" + user + "}:user")
+		id, v := user+":1", value("1")
+		_, save := store.Save(ctx, id, nil, v, time.Hour)
+		_, add := store.Add(ctx, driver.Entry{ID: id, Keep: time.Hour})
+		_, stamp := store.Stamp(ctx, user)
+		if err := errors.Join(save, add, stamp); err != nil {
+			t.Fatal(err)
+		}
+		from := c.BeginMove(slot, target)
+		if moved != "" {
+			c.MoveKey("session:{"+user+"}:"+moved, from, target)
+		}
+		if removed, err := store.RemoveAll(ctx, user); err != nil || len(removed) != 1 {
+			t.Errorf("%q is moved: RemoveAll = %q, %v", moved, removed, err)
+		}
+		if got, err := store.Delete(ctx, id, v); err != nil || string(got) != string(v) {
+			t.Errorf("%q is moved: Delete = %q, %v", moved, got, err)
+		}
+		c.MoveKeys(slot, from, target)
+		c.EndMove(slot, from, target)
+	}
+}
+
 // Figures of docs/operations.md: go test -v -run TestFailover in redisstore/goredis
 func TestFailover(t *testing.T) {
 	t.Run("slots moved", func(t *testing.T) {

@@ -32,36 +32,55 @@ type journey struct {
 	lost    error         // why it is unknown what came of a try
 }
 
-// step takes in what a try ended with. Unless the call is done or has failed, it finds out where to try again, and waits
-// until it is time for that.
-func (j *journey) step(ctx context.Context, replies []any, err error) (done bool, failure error) {
-	j.tries++
+// step takes in what a try ended with, and returns how many of its commands were executed before one was redirected.
+// Unless that is all, or the call has failed, it finds out where to go on, and waits until it is time for that.
+func (j *journey) step(ctx context.Context, replies []any, err error) (executed int, failure error) {
+	asked := j.asking
 	j.asking = false
+	executed, j.refused = redirected(replies)
+	if executed > 0 {
+		j.tries, j.pause = 0, firstPause
+	}
+	j.tries++
 	switch {
 	case err != nil:
 		j.nodes.client.ReloadState(ctx) // the node may be gone for good
 		if !broken(err) || j.lost != nil {
-			return false, err
+			return 0, err
 		}
 		j.lost = err
 		failure = j.toMaster(ctx)
-	case has(replies, "TRYAGAIN"):
-		j.tries, j.refused = max(j.tries, quickRedirects), find(replies, "TRYAGAIN")
-		failure = j.toMaster(ctx)
-	case has(replies, "MOVED"), has(replies, "ASK"), has(replies, "READONLY"):
-		j.nodes.client.ReloadState(ctx)
-		j.refused = cmp.Or(find(replies, "MOVED"), find(replies, "ASK"), find(replies, "READONLY"))
-		failure = j.follow(ctx)
-	default:
+	case j.refused == nil:
 		if has(replies, "CLUSTERDOWN") {
 			j.nodes.client.ReloadState(ctx)
 		}
-		return true, nil
+		if asked {
+			failure = j.toMaster(ctx)
+		}
+		return executed, failure
+	case strings.HasPrefix(j.refused.Error(), "TRYAGAIN "):
+		j.tries = max(j.tries, quickRedirects)
+		failure = j.toMaster(ctx)
+	default:
+		j.nodes.client.ReloadState(ctx)
+		failure = j.follow(ctx)
 	}
 	if failure != nil || j.asking || j.tries < quickRedirects {
-		return false, failure
+		return executed, failure
 	}
-	return false, j.rest(ctx)
+	return executed, j.rest(ctx)
+}
+
+// redirected returns how many commands were executed before the first that was redirected, and the refusal of that.
+func redirected(replies []any) (executed int, refused error) {
+	for i := range replies {
+		for _, code := range []string{"TRYAGAIN", "MOVED", "ASK", "READONLY"} {
+			if refused := find(replies[i:i+1], code); refused != nil {
+				return i, refused
+			}
+		}
+	}
+	return len(replies), nil
 }
 
 // toMaster makes the master of the key the next node.

@@ -101,7 +101,7 @@ func TestBrowserTakesTheCookie(t *testing.T) {
 			if cookies := b.cookies(s.URL); len(cookies) != 0 {
 				t.Errorf("after the sign-out the browser has %+v", cookies[0])
 			}
-			if keys := s.redis.Keys(); len(keys) != 0 {
+			if keys := s.living(t); len(keys) != 0 {
 				t.Errorf("after the sign-out Redis has %q", keys)
 			}
 			b.complained(0)
@@ -126,14 +126,14 @@ func TestSameSite(t *testing.T) {
 		// Which of the requests of another site bring the cookie.
 		link, post, embedded bool
 	}{
-		{name: "Lax over HTTP", config: session.Config{Cookie: session.Cookie{InsecureHTTP: true}}, link: true},
+		{name: "Lax over HTTP", cookie: session.Cookie{InsecureHTTP: true}, link: true},
 		{name: "Lax", link: true},
-		{name: "Strict", config: session.Config{Cookie: session.Cookie{SameSite: http.SameSiteStrictMode}}},
+		{name: "Strict", cookie: session.Cookie{SameSite: http.SameSiteStrictMode}},
 		{name: "None", cookie: session.Cookie{SameSite: http.SameSiteNoneMode}, link: true, post: true, embedded: true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			s := newSite(t, test.config)
+			s := newSite(t, session.Config{Cookie: test.cookie})
 			b := newProfile(t)
 			b.open(s.URL)
 			b.click("#sign-in")

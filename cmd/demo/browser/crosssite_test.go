@@ -114,7 +114,7 @@ func TestOtherSiteReplacesNoSignIn(t *testing.T) {
 				if cookies := b.cookies(home); len(cookies) != 1 || cookies[0].Value != before {
 					t.Errorf("%s: the cookie has changed", way)
 				}
-				if keys := s.redis.Keys(); len(keys) != 1 {
+				if keys := s.living(t); len(keys) != 1 {
 					t.Errorf("%s: Redis has %q", way, keys)
 				}
 			}
@@ -217,13 +217,13 @@ func TestTwoCookiesOfLivingSessions(t *testing.T) {
 				b.open(at(test.from, plants.URL))
 				b.open(home)
 				b.shows("nobody is signed in")
-				if cookies, keys := b.cookies(home), s.redis.Keys(); len(cookies) != 2 || len(keys) != 2 {
+				if cookies, keys := b.cookies(home), s.living(t); len(cookies) != 2 || len(keys) != 2 {
 					t.Fatalf("the browser has %d cookies, Redis %q; want two of each", len(cookies), keys)
 				}
 			}
 			left := func(want int) {
 				t.Helper()
-				if cookies, keys := b.cookies(home), s.redis.Keys(); len(cookies) != want || len(keys) != want {
+				if cookies, keys := b.cookies(home), s.living(t); len(cookies) != want || len(keys) != want {
 					t.Errorf("the browser has %d cookies, Redis %q; want %d of each", len(cookies), keys, want)
 				}
 				attacker.open(home)

@@ -21,8 +21,8 @@ import (
 )
 
 const (
-	user  = session.Key[string]("user")  // who is signed in; absent: nobody
-	draft = session.Key[string]("draft") // what the slow requests write
+	caller = session.Key[string]("caller") // what a callback writes
+	draft  = session.Key[string]("draft")  // what the slow requests write
 )
 
 // A site signs its visitors in and out.
@@ -89,6 +89,24 @@ func (s *site) callbacks(path string) []error {
 	return s.called[path]
 }
 
+// living returns the keys of the sessions that can be used.
+func (s *site) living(t testing.TB) (keys []string) {
+	t.Helper()
+	for _, key := range s.redis.Keys() {
+		if strings.HasSuffix(key, ":user") || strings.HasSuffix(key, ":stamp") {
+			continue
+		}
+		value, err := s.redis.Get(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(value, `"_renewed":`) && !strings.Contains(value, `"_ended":`) {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
 // at is the address of the site, or of another server, under another name.
 func at(host, url string) string { return strings.Replace(url, "127.0.0.1", host, 1) }
 
@@ -111,10 +129,8 @@ func (s *site) routes() http.Handler {
 		return home(w, r, s)
 	})
 	route("POST /sign-in", func(w http.ResponseWriter, r *http.Request, s *session.Session) error {
-		if err := s.Renew(); err != nil {
-			return err
-		}
-		if err := user.Set(s, "ann"); err != nil {
+		caller.Delete(s)
+		if err := s.SignIn(session.SignIn{User: "ann"}); err != nil {
 			return err
 		}
 		http.Redirect(w, r, "/", http.StatusSeeOther)
@@ -155,8 +171,11 @@ const homePage = `<!doctype html><title>site</title><link rel="icon" href="data:
 <a id="elsewhere" href="/echo/elsewhere">elsewhere</a>`
 
 func home(w http.ResponseWriter, _ *http.Request, s *session.Session) error {
-	says := "nobody is signed in"
-	if name, ok := user.Get(s); ok {
+	says, name := "nobody is signed in", s.User()
+	if other, ok := caller.Get(s); ok {
+		name = other
+	}
+	if name != "" {
 		says = "the secret of " + name
 	}
 	if text, ok := draft.Get(s); ok {
@@ -167,9 +186,9 @@ func home(w http.ResponseWriter, _ *http.Request, s *session.Session) error {
 	return err
 }
 
-// callback does what one that is called by another site does wrong: it signs in whoever the other site says.
+// callback does what one that is called by another site does wrong: it lets the other site say who it is.
 func (s *site) callback(w http.ResponseWriter, r *http.Request, loaded *session.Session) error {
-	err := user.Set(loaded, "mallory")
+	err := caller.Set(loaded, "mallory")
 	s.mu.Lock()
 	s.called[r.URL.Path] = append(s.called[r.URL.Path], err)
 	s.mu.Unlock()

@@ -18,7 +18,6 @@ import (
 )
 
 const (
-	user   = session.Key[string]("user")   // who is signed in; absent: nobody
 	notice = session.Key[string]("notice") // is shown once
 	note   = session.Key[string]("note")
 )
@@ -45,7 +44,7 @@ type handler func(w http.ResponseWriter, r *http.Request, s *session.Session)
 // requireUser lets those who are signed in through to next, and sends others to sign in.
 func requireUser(next handler) handler {
 	return func(w http.ResponseWriter, r *http.Request, s *session.Session) {
-		if _, ok := user.Get(s); !ok {
+		if s.User() == "" {
 			http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
 			return
 		}
@@ -71,27 +70,16 @@ func signIn(accounts *passwords) handler {
 			render(w, r, view{Notice: "Wrong name or password."})
 			return
 		}
-		if err := begin(s, name); err != nil {
+		err = s.SignIn(session.SignIn{User: name}) // where passwords can change, with a Stamp: see ../devices
+		if err == nil {
+			err = notice.Set(s, "You are signed in.")
+		}
+		if err != nil {
 			fail(w, r, "session unavailable", http.StatusServiceUnavailable, err)
 			return
 		}
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 	}
-}
-
-// begin makes s the session of a user whose password was right. It returns at the first error: what is set is saved
-// whatever the response says, and a user must not be set in a session that was not renewed.
-func begin(s *session.Session, name string) error {
-	if before, _ := user.Get(s); before != name {
-		s.Clear() // what another user, or whoever was here before, has left
-	}
-	if err := s.Renew(); err != nil { // a cookie that was planted in this browser gains nothing
-		return err
-	}
-	if err := user.Set(s, name); err != nil {
-		return err
-	}
-	return notice.Set(s, "You are signed in.")
 }
 
 func signOut(w http.ResponseWriter, r *http.Request, s *session.Session) {
@@ -116,8 +104,7 @@ func keepNote(w http.ResponseWriter, r *http.Request, s *session.Session) {
 }
 
 func home(w http.ResponseWriter, r *http.Request, s *session.Session) {
-	var v view
-	v.User, _ = user.Get(s)
+	v := view{User: s.User()}
 	v.Note, _ = note.Get(s)
 	v.Notice, _ = notice.Pop(s)
 	render(w, r, v)

@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"github.com/sessionkv/session/docs/examples/internal/visit"
 )
 
 // secrets are the users' passwords.
@@ -11,38 +13,38 @@ var secrets = map[string]string{"alice": "wonderland", "bob": "builder"}
 func TestSignInAndOut(t *testing.T) {
 	site := newSite(t)
 	b := site.browser()
-	b.get("/").wantRedirect("/sign-in")
+	b.Get("/").WantRedirect("/sign-in")
 	b.signIn("alice")
-	b.get("/").wantPage("<h1>alice</h1>")
-	b.post("/note", "note", "buy <tea>").wantRedirect("/")
-	b.get("/").wantPage(`value="buy &lt;tea&gt;"`)
+	b.Get("/").WantPage("<h1>alice</h1>")
+	b.Post("/note", "note", "buy <tea>").WantRedirect("/")
+	b.Get("/").WantPage(`value="buy &lt;tea&gt;"`)
 
-	out := b.post("/sign-out")
-	out.wantRedirect("/sign-in")
-	if cookie := out.sessionCookie(); cookie == nil || cookie.MaxAge >= 0 {
+	out := b.Post("/sign-out")
+	out.WantRedirect("/sign-in")
+	if cookie := out.SessionCookie(); cookie == nil || cookie.MaxAge >= 0 {
 		t.Errorf("the sign-out answers with the cookie %v, want it cleared", cookie)
 	}
-	b.get("/").wantRedirect("/sign-in")
+	b.Get("/").WantRedirect("/sign-in")
 	site.wantEmptyRedis()
 }
 
 func TestNoticeIsShownOnce(t *testing.T) {
 	b := newSite(t).browser()
 	b.signIn("alice")
-	b.get("/").wantPage("You are signed in.")
-	b.get("/").wantPageWithout("You are signed in.")
-	b.post("/note", "note", "tea").wantRedirect("/")
-	b.get("/").wantPage("Your note is kept.")
-	b.get("/").wantPageWithout("Your note is kept.")
+	b.Get("/").WantPage("You are signed in.")
+	b.Get("/").WantPageWithout("You are signed in.")
+	b.Post("/note", "note", "tea").WantRedirect("/")
+	b.Get("/").WantPage("Your note is kept.")
+	b.Get("/").WantPageWithout("Your note is kept.")
 }
 
 func TestStrangersGetNoSession(t *testing.T) {
 	site := newSite(t)
 	b := site.browser()
-	b.get("/").wantRedirect("/sign-in")
-	b.get("/sign-in").wantPage(`action="/sign-in"`)
-	b.post("/note", "note", "tea").wantRedirect("/sign-in")
-	b.post("/sign-out").wantRedirect("/sign-in")
+	b.Get("/").WantRedirect("/sign-in")
+	b.Get("/sign-in").WantPage(`action="/sign-in"`)
+	b.Post("/note", "note", "tea").WantRedirect("/sign-in")
+	b.Post("/sign-out").WantRedirect("/sign-in")
 	site.wantEmptyRedis()
 	if n := site.redis.CommandCount(); n != 0 {
 		t.Errorf("%d commands of Redis, want none", n)
@@ -59,22 +61,22 @@ func TestWrongPassword(t *testing.T) {
 		{"an unknown user", "mallory", secrets["alice"]},
 		{"nothing", "", ""},
 	} {
-		refused := b.post("/sign-in", "name", try.name, "password", try.password)
-		if refused.StatusCode != 403 || !strings.Contains(refused.body, "Wrong name or password.") || refused.sessionCookie() != nil {
-			t.Errorf("%s: %d %v %q", try.why, refused.StatusCode, refused.sessionCookie(), refused.body)
+		refused := b.Post("/sign-in", "name", try.name, "password", try.password)
+		if refused.StatusCode != 403 || !strings.Contains(refused.Body, "Wrong name or password.") || refused.SessionCookie() != nil {
+			t.Errorf("%s: %d %v %q", try.why, refused.StatusCode, refused.SessionCookie(), refused.Body)
 		}
 	}
-	b.get("/").wantRedirect("/sign-in")
+	b.Get("/").WantRedirect("/sign-in")
 	site.wantEmptyRedis()
 }
 
 func TestWrongPasswordLeavesTheSessionAsItIs(t *testing.T) {
 	b := newSite(t).browser()
 	b.signIn("alice")
-	token := b.token()
-	b.post("/sign-in", "name", "bob", "password", "wrong")
-	b.get("/").wantPage("<h1>alice</h1>")
-	if b.token() != token {
+	token := b.Token()
+	b.Post("/sign-in", "name", "bob", "password", "wrong")
+	b.Get("/").WantPage("<h1>alice</h1>")
+	if b.Token() != token {
 		t.Error("the cookie has changed")
 	}
 }
@@ -84,37 +86,37 @@ func TestPlantedCookieGainsNothing(t *testing.T) {
 	site := newSite(t)
 	attacker, victim := site.browser(), site.browser()
 	attacker.signIn("bob")
-	victim.plant(attacker.token())
-	victim.get("/").wantPage("<h1>bob</h1>")
+	victim.Plant(attacker.Token())
+	victim.Get("/").WantPage("<h1>bob</h1>")
 
 	victim.signIn("alice")
-	victim.get("/").wantPage("<h1>alice</h1>")
-	if victim.token() == attacker.token() {
+	victim.Get("/").WantPage("<h1>alice</h1>")
+	if victim.Token() == attacker.Token() {
 		t.Error("the sign-in kept the cookie")
 	}
-	attacker.get("/").wantRedirect("/sign-in")
+	attacker.Get("/").WantAskAgain()
 }
 
 func TestSigningInAgainEndsTheOldCookie(t *testing.T) {
 	site := newSite(t)
 	b, old := site.browser(), site.browser()
 	b.signIn("alice")
-	b.post("/note", "note", "tea").wantRedirect("/")
-	old.plant(b.token())
+	b.Post("/note", "note", "tea").WantRedirect("/")
+	old.Plant(b.Token())
 	b.signIn("alice")
-	b.get("/").wantPage(`value="tea"`)
-	old.get("/").wantRedirect("/sign-in")
+	b.Get("/").WantPage(`value="tea"`)
+	old.Get("/").WantAskAgain()
 }
 
 func TestSignedOutCookieLeadsNowhere(t *testing.T) {
 	site := newSite(t)
 	b, replay := site.browser(), site.browser()
 	b.signIn("alice")
-	replay.plant(b.token())
-	replay.get("/").wantPage("<h1>alice</h1>")
-	b.post("/sign-out").wantRedirect("/sign-in")
-	replay.get("/").wantRedirect("/sign-in")
-	replay.post("/note", "note", "tea").wantRedirect("/sign-in")
+	replay.Plant(b.Token())
+	replay.Get("/").WantPage("<h1>alice</h1>")
+	b.Post("/sign-out").WantRedirect("/sign-in")
+	replay.Get("/").WantRedirect("/sign-in")
+	replay.Post("/note", "note", "tea").WantRedirect("/sign-in")
 	site.wantEmptyRedis()
 }
 
@@ -122,22 +124,22 @@ func TestUsersDoNotGetEachOthersNotes(t *testing.T) {
 	site := newSite(t)
 	shared, own := site.browser(), site.browser()
 	shared.signIn("alice")
-	shared.post("/note", "note", "of alice").wantRedirect("/")
+	shared.Post("/note", "note", "of alice").WantRedirect("/")
 	own.signIn("bob")
-	own.post("/note", "note", "of bob").wantRedirect("/")
-	shared.get("/").wantPage(`value="of alice"`)
+	own.Post("/note", "note", "of bob").WantRedirect("/")
+	shared.Get("/").WantPage(`value="of alice"`)
 
 	shared.signIn("bob") // where alice has not signed out
-	shared.get("/").wantPage("<h1>bob</h1>")
-	shared.get("/").wantPage(`value=""`)
-	own.get("/").wantPage(`value="of bob"`)
+	shared.Get("/").WantPage("<h1>bob</h1>")
+	shared.Get("/").WantPage(`value=""`)
+	own.Get("/").WantPage(`value="of bob"`)
 }
 
 func TestRequestsOfOtherSitesAreRefused(t *testing.T) {
 	site := newSite(t)
 	b := site.browser()
 	b.signIn("alice")
-	b.get("/")
+	b.Get("/")
 	before := site.redis.CommandCount()
 	for name, value := range map[string]string{
 		"Sec-Fetch-Site": "cross-site",
@@ -148,54 +150,54 @@ func TestRequestsOfOtherSitesAreRefused(t *testing.T) {
 			"/note":     {"note", "planted"},
 			"/sign-out": nil,
 		} {
-			request := b.request("POST", path, form...)
+			request := b.Request("POST", path, form...)
 			request.Header.Del("Sec-Fetch-Site")
 			request.Header.Set(name, value)
-			if refused := b.do(request); refused.StatusCode != 403 || refused.sessionCookie() != nil {
-				t.Errorf("POST %s with %s: %d %v, want 403", path, name, refused.StatusCode, refused.sessionCookie())
+			if refused := b.Do(request); refused.StatusCode != 403 || refused.SessionCookie() != nil {
+				t.Errorf("POST %s with %s: %d %v, want 403", path, name, refused.StatusCode, refused.SessionCookie())
 			}
 		}
 	}
 	if n := site.redis.CommandCount() - before; n != 0 {
 		t.Errorf("%d commands of Redis, want none", n)
 	}
-	b.get("/").wantPage("<h1>alice</h1>")
-	b.get("/").wantPage(`value=""`)
+	b.Get("/").WantPage("<h1>alice</h1>")
+	b.Get("/").WantPage(`value=""`)
 }
 
 func TestSlowRequestDoesNotBringTheSessionBack(t *testing.T) {
 	site := newSite(t)
 	b := site.browser()
 	b.signIn("alice")
-	finish := b.startSlowly("/note", "note", "late")
-	b.post("/sign-out").wantRedirect("/sign-in")
-	if late := finish(); late.sessionCookie() != nil {
-		t.Errorf("the late response sets the cookie %v", late.sessionCookie())
+	finish := b.StartSlowly("/note", "note", "late")
+	b.Post("/sign-out").WantRedirect("/sign-in")
+	if late := finish(); late.SessionCookie() != nil {
+		t.Errorf("the late response sets the cookie %v", late.SessionCookie())
 	}
 	site.wantEmptyRedis()
-	b.get("/").wantRedirect("/sign-in")
+	b.Get("/").WantRedirect("/sign-in")
 }
 
 func TestSlowRequestDoesNotReachTheNextUser(t *testing.T) {
 	b := newSite(t).browser()
 	b.signIn("alice")
-	finish := b.startSlowly("/note", "note", "of alice")
+	finish := b.StartSlowly("/note", "note", "of alice")
 	b.signIn("bob")
-	if late := finish(); late.sessionCookie() != nil {
-		t.Errorf("the late response sets the cookie %v", late.sessionCookie())
+	if late := finish(); late.SessionCookie() != nil {
+		t.Errorf("the late response sets the cookie %v", late.SessionCookie())
 	}
-	b.get("/").wantPage("<h1>bob</h1>")
-	b.get("/").wantPage(`value=""`)
+	b.Get("/").WantPage("<h1>bob</h1>")
+	b.Get("/").WantPage(`value=""`)
 }
 
 func TestTooLargeFormIsRefused(t *testing.T) {
 	b := newSite(t).browser()
 	b.signIn("alice")
-	b.post("/note", "note", "tea").wantRedirect("/")
-	if refused := b.post("/note", "note", strings.Repeat("x", maxBody)); refused.StatusCode != 400 {
+	b.Post("/note", "note", "tea").WantRedirect("/")
+	if refused := b.Post("/note", "note", strings.Repeat("x", maxBody)); refused.StatusCode != 400 {
 		t.Errorf("status %d, want 400", refused.StatusCode)
 	}
-	b.get("/").wantPage(`value="tea"`)
+	b.Get("/").WantPage(`value="tea"`)
 }
 
 // That Redis is down does not mean that nobody is signed in.
@@ -203,23 +205,21 @@ func TestRedisDown(t *testing.T) {
 	site := newSite(t)
 	b := site.browser()
 	b.signIn("alice")
-	token := b.token()
+	token := b.Token()
 	site.redis.SetError("LOADING Redis is loading the dataset in memory")
-	for _, failed := range []answer{
-		b.get("/"),
-		b.post("/sign-out"),
-		b.post("/sign-in", "name", "bob", "password", secrets["bob"]),
-		site.browser().post("/sign-in", "name", "bob", "password", secrets["bob"]), // without a cookie, so the save fails
+	for _, failed := range []visit.Answer{
+		b.Get("/"),
+		b.Post("/sign-out"),
+		b.Post("/sign-in", "name", "bob", "password", secrets["bob"]),
+		site.browser().Post("/sign-in", "name", "bob", "password", secrets["bob"]), // without a cookie, so the save fails
 	} {
-		if failed.StatusCode != 503 || failed.sessionCookie() != nil {
-			t.Errorf("%s: %d %v, want 503", failed.Request.URL, failed.StatusCode, failed.sessionCookie())
+		if failed.StatusCode != 503 || failed.SessionCookie() != nil {
+			t.Errorf("%s: %d %v, want 503", failed.Request.URL, failed.StatusCode, failed.SessionCookie())
 		}
 	}
 	site.redis.SetError("")
-	b.get("/").wantPage("<h1>alice</h1>")
-	if b.token() != token {
+	b.Get("/").WantPage("<h1>alice</h1>")
+	if b.Token() != token {
 		t.Error("the cookie has changed")
 	}
 }
-
-const cookieName = "__Host-session"
