@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/sessionkv/session/internal/repeats"
 )
 
 // contextKey is the key of a request's exchange in its context.
@@ -20,6 +22,8 @@ type contextKey struct{}
 type boundContext struct {
 	values   context.Context
 	deadline time.Time
+
+	repeats repeats.Counter
 
 	mu    sync.Mutex
 	timer context.Context
@@ -41,8 +45,11 @@ func (b *boundContext) obey(ctx context.Context) {
 func (b *boundContext) Deadline() (time.Time, bool) { return b.deadline, true }
 
 func (b *boundContext) Value(key any) any {
-	if key == (contextKey{}) || key == causeKey {
+	switch key {
+	case contextKey{}, causeKey:
 		return nil
+	case repeats.Key{}:
+		return &b.repeats
 	}
 	return b.values.Value(key)
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -45,6 +46,11 @@ type Config struct {
 	// Cookie describes the session's cookie.
 	Cookie Cookie
 
+	// Bearer takes the token from the header "Authorization: Bearer" alone (RFC 6750), for clients that keep it themselves,
+	// and sets no cookie: see [Session.Token]. A response of 401 gets the header WWW-Authenticate. Cookie and Persistent
+	// must be left out. Serve browsers by another Manager with the same Store, on other routes.
+	Bearer bool
+
 	// MaxBytes is the largest size of a stored session, in bytes of JSON, at most the 512 MiB of a value of Redis; 0
 	// means 1 MiB. A session that is larger can be read and made smaller; saving it is ErrTooLarge.
 	MaxBytes int
@@ -58,6 +64,13 @@ type Config struct {
 	// Cache-Control: no-store, and Retry-After: 1 for [ErrRenewed]. Nil means to log err and to answer 503, or 403 where a
 	// sign-in was refused by [ErrRevoked] or [ErrLimit].
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
+
+	// Observe is told what was done with sessions, after the fact: for metrics, traces and an audit log. It is called in
+	// the goroutine of the request, which waits for it, and while its Session is locked: it must return at once, and its
+	// ctx, which has the values of the request's context, leads to no Session. It must be safe for concurrent use. A panic
+	// of it is logged once and goes no further. There is no event when a session expires, for no process is told. Nil costs
+	// nothing.
+	Observe func(ctx context.Context, e Event)
 
 	// Logger gets what no request can answer for: stored values that are no sessions, and saves that failed after the
 	// response had left. It gets IDs, never tokens or values. Nil means slog.Default().
@@ -98,7 +111,9 @@ func (c Config) withDefaults() Config {
 	if c.OnError == nil {
 		c.OnError = logAndAnswer(c.Logger)
 	}
-	c.Cookie = c.Cookie.withDefaults()
+	if !c.Bearer {
+		c.Cookie = c.Cookie.withDefaults()
+	}
 	c.classes = newClasses(Lifetimes{c.IdleTimeout, c.Lifetime, c.Persistent}, c.Classes)
 	return c
 }
@@ -140,7 +155,7 @@ func (c Config) validate() error {
 	if c.MaxBytes < minMaxBytes || c.MaxBytes > object.MaxSize {
 		errs = append(errs, fmt.Errorf("session: Config.MaxBytes is %d: it must be from %d to %d, or 0 for the default", c.MaxBytes, minMaxBytes, object.MaxSize))
 	}
-	return errors.Join(errors.Join(errs...), c.classes.validate(), c.validateLimit(), c.Cookie.validate())
+	return errors.Join(errors.Join(errs...), c.classes.validate(), c.validateLimit(), c.validateSource())
 }
 
 // validateLimit checks what concerns the sessions of a user.
@@ -153,6 +168,17 @@ func (c Config) validateLimit() error {
 		return fmt.Errorf("session: Config.SessionsPerUser needs a Store that knows users, which a %T does not", c.Store)
 	case c.RefuseMore && c.SessionsPerUser == 0:
 		return errors.New("session: Config.RefuseMore needs SessionsPerUser")
+	}
+	return nil
+}
+
+// validateSource checks where the token comes from.
+func (c Config) validateSource() error {
+	if !c.Bearer {
+		return c.Cookie.validate()
+	}
+	if c.Cookie != (Cookie{}) || c.Persistent {
+		return errors.New("session: Config.Bearer goes without Cookie and Persistent: a Manager takes its tokens from one place")
 	}
 	return nil
 }

@@ -59,8 +59,8 @@ func (s *Session) first(ctx context.Context, peek bool) (*Session, error) {
 // find looks up what the request's cookies refer to.
 func (s *Session) find(ctx context.Context) error {
 	var room [maxTokens]token.Reference
-	refs := s.config.Cookie.references(s.request, time.Now(), &room)
-	if len(refs) == 0 {
+	refs := s.references(time.Now(), &room)
+	if len(refs) == 0 && s.config.Observe == nil {
 		return nil
 	}
 	bound := &s.use.bound
@@ -71,6 +71,14 @@ func (s *Session) find(ctx context.Context) error {
 		return s.use.record.Peek(bound, refs)
 	}
 	return s.use.record.Find(bound, refs)
+}
+
+// references are what the request's tokens refer to.
+func (s *Session) references(now time.Time, room *[maxTokens]token.Reference) []token.Reference {
+	if s.config.Bearer {
+		return bearerReferences(s.request, now, room)
+	}
+	return s.config.Cookie.references(s.request, now, room)
 }
 
 // extend gives a session that was only peeked at its idle time anew. Its failure is remembered as that of first.

@@ -19,12 +19,13 @@ func New(config Config) (*Manager, error) {
 	return &Manager{
 		config: config,
 		keeper: record.Keeper{
-			Store:    config.Store,
-			Classes:  config.classes.lifetimes(),
-			MaxBytes: config.MaxBytes,
-			Limit:    config.SessionsPerUser,
-			Refuse:   config.RefuseMore,
-			Logger:   config.Logger,
+			Store:      config.Store,
+			Classes:    config.classes.lifetimes(),
+			MaxBytes:   config.MaxBytes,
+			Limit:      config.SessionsPerUser,
+			RefuseMore: config.RefuseMore,
+			Logger:     config.Logger,
+			Observe:    newObserver(config),
 		},
 	}, nil
 }

@@ -82,12 +82,13 @@ func (s *Session) saveForResponse() error {
 func (s *Session) writeHeader(h http.Header) {
 	issued, revoked := s.use.record.Issued(), s.use.record.IsRevoked()
 	switch {
+	case issued == nil && !revoked && !s.use.loaded:
+		return
+	case s.config.Bearer: // the handler hands over the token
 	case issued != nil:
 		s.config.Cookie.set(h, issued, s.config.classes.arePersistent(Class(issued.Class)), s.twins())
 	case revoked:
 		s.config.Cookie.clear(h, s.twins())
-	case !s.use.loaded:
-		return
 	}
 	s.addVary(h)
 	if issued != nil || revoked {
@@ -105,20 +106,24 @@ func (s *Session) twins() []*http.Cookie {
 	return s.config.Cookie.twins(s.request.Host)
 }
 
-// addVary says that the response depends on the request's cookies.
+// addVary says which header of the request the response depends on.
 func (s *Session) addVary(h http.Header) {
+	source := "Cookie"
+	if s.config.Bearer {
+		source = "Authorization"
+	}
 	if h["Vary"] == nil {
-		s.use.vary = [1]string{"Cookie"} // a list in the Session, not one more allocation
+		s.use.vary = [1]string{source} // a list in the Session, not one more allocation
 		h["Vary"] = s.use.vary[:]
 		return
 	}
 	for _, line := range h["Vary"] {
 		fields := strings.FieldsFunc(line, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
-		if slices.ContainsFunc(fields, func(f string) bool { return f == "*" || strings.EqualFold(f, "Cookie") }) {
+		if slices.ContainsFunc(fields, func(f string) bool { return f == "*" || strings.EqualFold(f, source) }) {
 			return
 		}
 	}
-	h.Add("Vary", "Cookie")
+	h.Add("Vary", source)
 }
 
 func (s *Session) setCacheControl(h http.Header, value string) {

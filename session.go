@@ -2,17 +2,14 @@ package session
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"sync"
 	"time"
-	"unicode/utf8"
 
 	"github.com/sessionkv/session/internal/record"
 	"github.com/sessionkv/session/internal/token"
-	"github.com/sessionkv/session/internal/value"
 )
 
 // A Session is what one request sees of its session: the values that the store had when the request loaded it, and the
@@ -43,6 +40,7 @@ type Session struct {
 	crossSite bool  // AllowCrossSite was called
 	closed    error // why nothing can be changed any more
 	barred    error // why the stored session cannot be set any more
+	onClose   []func(reason error)
 }
 
 // use is what a request that uses its session needs, in one allocation.
@@ -98,102 +96,6 @@ func (s *Session) reference() token.Reference {
 	return s.use.record.Reference()
 }
 
-// Set stores value under key, encoded as JSON at once: later changes of value do not reach the session. Nothing is
-// changed if it returns an error: value cannot be encoded or would lose everything, key is reserved or not UTF-8,
-// ErrTooLarge, ErrHeadersSent or ErrCrossSite if this would begin a session, ErrEnded or ErrRenewed if the session is
-// over, or that the handler has returned.
-func (s *Session) Set(key string, value any) error {
-	raw, err := encode(value)
-	if err != nil {
-		return fmt.Errorf("session: key %q: %w", key, err)
-	}
-	s.lock()
-	defer s.unlock()
-	if err := s.settable(key); err != nil {
-		return err
-	}
-	return s.use.record.Set(key, raw)
-}
-
-// update is Set of what fn makes of the value that is there.
-func (s *Session) update(key string, fn func(raw []byte, ok bool) ([]byte, error)) error {
-	s.lock()
-	defer s.unlock()
-	if err := s.settable(key); err != nil {
-		return err
-	}
-	return s.use.record.Update(key, fn)
-}
-
-// Decode stores the value of key in dst as [json.Unmarshal] does. It returns ErrNoKey, wrapped, if there is none.
-func (s *Session) Decode(key string, dst any) error {
-	raw, ok := s.get(key)
-	if !ok {
-		return fmt.Errorf("%w: %q", ErrNoKey, key)
-	}
-	if err := json.Unmarshal(raw, dst); err != nil {
-		return fmt.Errorf("session: key %q: %w", key, err)
-	}
-	return nil
-}
-
-func (s *Session) get(key string) (raw []byte, ok bool) {
-	if value.IsReserved(key) {
-		return nil, false
-	}
-	s.lock()
-	defer s.unlock()
-	return s.use.record.Get(key)
-}
-
-// Delete removes the values of keys. Keys without a value, and reserved ones, are passed over.
-func (s *Session) Delete(keys ...string) {
-	s.lock()
-	defer s.unlock()
-	if !s.removable("Delete") {
-		return
-	}
-	for _, key := range keys {
-		if !value.IsReserved(key) {
-			s.use.record.Delete(key)
-		}
-	}
-}
-
-// Clear removes every value. The session and its ID stay; see Destroy.
-func (s *Session) Clear() {
-	s.lock()
-	defer s.unlock()
-	if s.removable("Clear") {
-		s.use.record.Clear()
-	}
-}
-
-// Keys returns the keys that have a value, in the order they are stored in.
-func (s *Session) Keys() []string {
-	s.lock()
-	defer s.unlock()
-	visible := s.use.record.Visible()
-	var keys []string
-	seen := make(map[string]bool)
-	for name := range visible.Names() {
-		if !seen[name] {
-			seen[name] = true
-			keys = append(keys, name)
-		}
-	}
-	return keys
-}
-
-// JSON returns the session's values as a JSON object, {} if there are none. The package encoding/json does not: a
-// Session that is logged inside of something else shows none of its values.
-func (s *Session) JSON() []byte {
-	s.lock()
-	defer s.unlock()
-	visible := s.use.record.Visible()
-	return visible.AppendTo(nil)
-}
-
 // Renew gives the session a new token, ID and Lifetime, and keeps its values and its user. The old ones end when this is
 // saved. Call it at every change of privilege, such as a second factor: OWASP ASVS 5.0, 7.2.4. For a sign-in there is
 // [Session.SignIn]. It does nothing if there is no session.
@@ -207,7 +109,7 @@ func (s *Session) JSON() []byte {
 func (s *Session) Renew() error {
 	s.lock()
 	defer s.unlock()
-	if err := s.renewable(); err != nil {
+	if err := s.renewable(record.Create); err != nil {
 		return err
 	}
 	if s.use.record.IsLate() {
@@ -281,71 +183,19 @@ func (s *Session) save(ctx context.Context) error {
 	return s.use.record.Save(ctx, s.request.Context().Err())
 }
 
-// take removes the value of a key at once. taken gets the value that this call alone has removed, and may refuse it.
-func (s *Session) take(ctx context.Context, key string, taken func(raw []byte, ok bool) error) error {
-	if err := ctx.Err(); err != nil {
-		return fmt.Errorf("session: not saved: %w", err)
-	}
-	s.lock()
-	defer s.unlock()
-	if err := s.changeable(); err != nil {
-		return err
-	}
-	var bound boundContext
-	bound.init(ctx, s.config.StoreTimeout)
-	bound.obey(ctx)
-	defer bound.release()
-	return s.use.record.Take(&bound, key, s.request.Context().Err(), taken)
-}
-
 // LogValue returns the ID alone, so that neither values nor a token reach a log by accident.
 func (s *Session) LogValue() slog.Value { return slog.StringValue(s.ID()) }
 
 // Format prints the ID for every verb of package fmt.
 func (s *Session) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(s.ID())) }
 
-// logMistyped says, once for each key, that its value is of another type than asked for.
-func (s *Session) logMistyped(key, want string) {
-	s.lock()
-	defer s.unlock()
-	if s.use.mistyped[key] {
-		return
-	}
-	if s.use.mistyped == nil {
-		s.use.mistyped = make(map[string]bool)
-	}
-	s.use.mistyped[key] = true
-	s.config.Logger.WarnContext(s.request.Context(), "session value is of another type than asked for, and passed over",
-		"key", key, "type", want, "id", s.use.record.Reference().ID)
-}
-
-// settable returns why key cannot be set, or nil.
-func (s *Session) settable(key string) error {
-	switch {
-	case value.IsReserved(key):
-		return fmt.Errorf("session: key %q: keys that begin with an underscore are reserved", key)
-	case !utf8.ValidString(key):
-		return fmt.Errorf("session: key %q is not UTF-8", key)
-	}
-	if err := s.changeable(); err != nil {
-		return err
-	}
-	switch {
-	case s.use.record.IsLate():
-		return ErrRenewed
-	case !s.use.record.IsStored():
-		return s.beginnable()
-	}
-	return s.barred
-}
-
 // renewable returns why the session can get no new token, or nil.
-func (s *Session) renewable() error {
+func (s *Session) renewable(kind record.Kind) error {
 	if err := s.changeable(); err != nil {
 		return err
 	}
 	if !s.use.record.IsStored() {
-		return s.beginnable()
+		return s.beginnable(kind)
 	}
 	if s.barred == nil && s.sent {
 		s.barred = ErrHeadersSent
@@ -354,11 +204,12 @@ func (s *Session) renewable() error {
 }
 
 // beginnable returns why no session can begin, or nil.
-func (s *Session) beginnable() error {
+func (s *Session) beginnable(kind record.Kind) error {
 	switch {
 	case s.sent:
 		return ErrHeadersSent
-	case !s.crossSite && s.config.Cookie.isWithheld(s.request):
+	case !s.crossSite && !s.config.Bearer && s.config.Cookie.isWithheld(s.request):
+		s.keeper.Refuse(s.request.Context(), record.Act{Kind: kind, Outcome: record.CrossSite})
 		return ErrCrossSite
 	}
 	return nil
@@ -372,15 +223,6 @@ func (s *Session) changeable() error {
 	return s.closed
 }
 
-// removable reports whether something can be removed. Where there is no session any more, there is nothing to remove.
-func (s *Session) removable(method string) bool {
-	if s.closed != nil {
-		s.logIgnored(method)
-		return false
-	}
-	return s.use.record.Over() == nil
-}
-
 func (s *Session) logIgnored(method string) {
 	s.config.Logger.WarnContext(s.request.Context(), "session change ignored",
 		"method", method, "id", s.use.record.Reference().ID, "error", s.closed)
@@ -392,6 +234,9 @@ func (s *Session) close(reason error) {
 	defer s.unlock()
 	if s.closed == nil {
 		s.closed = reason
+	}
+	for _, end := range s.onClose {
+		end(reason)
 	}
 	if s.use != nil {
 		s.use.record.Free()

@@ -3,10 +3,9 @@ package session
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 
-	"github.com/sessionkv/session/internal/record"
+	"github.com/sessionkv/session/internal/repeats"
 	"github.com/sessionkv/session/internal/token"
 )
 
@@ -15,12 +14,14 @@ import (
 type Stamp string
 
 // Stamp returns what [SignIn.Stamp] takes. Call it before the user's credential is read, so that a sign-in with the
-// credential of before does not outlive a change of it, whose [Manager.EndAll] may come at any moment.
+// credential of before does not outlive a change of it, whose [Manager.EndAll] may come at any moment. It keeps a
+// short text in the store for a day: ask for that of one fixed name in place of names that no user has, which a client can
+// invent without end.
 func (m *Manager) Stamp(ctx context.Context, user string) (Stamp, error) {
 	if user == "" {
 		return "", errNoUser
 	}
-	ctx, cancel := context.WithTimeout(ctx, m.config.StoreTimeout)
+	ctx, cancel := m.limited(ctx)
 	defer cancel()
 	stamp, err := m.keeper.Stamp(ctx, user)
 	if err != nil {
@@ -36,7 +37,7 @@ func (m *Manager) List(ctx context.Context, user string) ([]*Session, error) {
 	if user == "" {
 		return nil, errNoUser
 	}
-	ctx, cancel := context.WithTimeout(ctx, m.config.StoreTimeout)
+	ctx, cancel := m.limited(ctx)
 	defer cancel()
 	records, err := m.keeper.List(ctx, user)
 	if err != nil {
@@ -58,7 +59,7 @@ func (m *Manager) End(ctx context.Context, user, id string, why Reason) error {
 	if err := errors.Join(checkUser(user), why.check()); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, m.config.StoreTimeout)
+	ctx, cancel := m.limited(ctx)
 	defer cancel()
 	return m.keeper.End(ctx, user, id, uint8(why))
 }
@@ -72,38 +73,22 @@ func (m *Manager) EndAll(ctx context.Context, user string, why Reason) error {
 	if err := errors.Join(checkUser(user), why.check()); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, m.config.StoreTimeout)
+	ctx, cancel := m.limited(ctx)
 	defer cancel()
 	return m.keeper.EndAll(ctx, user, uint8(why))
+}
+
+// limited returns the context of a call of the store that no request waits for, and that its end undoes nothing of.
+func (m *Manager) limited(ctx context.Context) (context.Context, context.CancelFunc) {
+	if m.config.Observe != nil {
+		ctx = context.WithValue(ctx, repeats.Key{}, new(repeats.Counter))
+	}
+	return context.WithTimeout(ctx, m.config.StoreTimeout)
 }
 
 func checkUser(user string) error {
 	if user == "" {
 		return errNoUser
-	}
-	return nil
-}
-
-// A Reason says why somebody has ended a session.
-type Reason uint8
-
-const (
-	ByUser            Reason = 1                        // by its user, on another device
-	ByOperator        Reason = 2                        // by somebody who runs the service
-	CredentialChanged Reason = 3                        // for the password or the like was changed
-	OverLimit         Reason = Reason(record.OverLimit) // to make room; see Config.SessionsPerUser
-)
-
-var reasons = map[Reason]string{
-	ByUser: "by_user", ByOperator: "by_operator", CredentialChanged: "credential_changed", OverLimit: "over_limit",
-}
-
-// String returns a word for logs, such as "by_operator", and "" for 0.
-func (r Reason) String() string { return reasons[r] }
-
-func (r Reason) check() error {
-	if _, ok := reasons[r]; !ok {
-		return fmt.Errorf("session: %d is no Reason: say why, as by session.ByUser", uint8(r))
 	}
 	return nil
 }

@@ -61,6 +61,9 @@ func (w *responseWriter) WriteHeader(code int) {
 	if w.begin() != nil {
 		return
 	}
+	if code == http.StatusUnauthorized && w.session.config.Bearer {
+		challenge(w.inner.Header(), w.request)
+	}
 	w.inner.WriteHeader(code)
 	if code == http.StatusSwitchingProtocols {
 		sendHeader(w.inner)

@@ -75,19 +75,18 @@ func OpenSentinel(config SentinelConfig, options Options) (*Store, error) {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	m := &master{config: config, options: options, stop: stop, ping: watchPing, silence: watchSilence}
-	store := onPool(&redis.Pool{
+	shared := newPool(&redis.Pool{
 		DialContext:  m.dial,
 		TestOnBorrow: m.test,
 		MaxIdle:      64,
 		IdleTimeout:  4 * time.Minute,
-	}, options)
-	shared := store.client.(*pool)
-	store.client = following{shared, m}
+	})
+	var client Client = following{shared, m}
 	if config.Replicas > 0 {
-		store.client = waiting{store.client, shared, config.Replicas, config.ReplicaTimeout}
+		client = waiting{client, shared, config.Replicas, config.ReplicaTimeout}
 	}
 	for _, addr := range config.Addrs {
 		m.watchers.Go(func() { m.follow(ctx, addr) })
 	}
-	return store, nil
+	return newStore(client, shared, options), nil
 }

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/gomodule/redigo/redis"
+	"github.com/sessionkv/session/driver"
 )
 
 // defaultTimeout bounds a call whose context has no deadline.
@@ -82,7 +83,11 @@ func (p *pool) runAlone(ctx context.Context, t task) (lost, err error) {
 	}
 	ctx, cancel := withDeadline(ctx)
 	defer cancel()
-	return run(ctx, p, t)
+	lost, err = run(ctx, p, t)
+	if lost != nil {
+		driver.Repeated(ctx)
+	}
+	return lost, err
 }
 
 // run runs t on a connection of the pool. If that connection turns out to be broken or outdated, t runs once more, on a

@@ -82,10 +82,15 @@ func New(pool *redis.Pool, options Options) *Store {
 
 // onPool is New with options that are complete.
 func onPool(pool *redis.Pool, options Options) *Store {
-	client := newPool(pool)
-	store := &Store{client: client, prefix: options.Prefix}
+	shared := newPool(pool)
+	return newStore(shared, shared, options)
+}
+
+// newStore returns a Store on a client, whose pool is nil if it is not one of this package.
+func newStore(client Client, pool *pool, options Options) *Store {
+	store := &Store{client: telling{client}, prefix: options.Prefix}
 	if options.NoScripts {
-		store.watcher = client
+		store.watcher = pool
 	}
 	return store
 }
@@ -102,7 +107,7 @@ func NewWithClient(client Client, options Options) *Store {
 		panic("redisstore: Options.NoScripts needs a Store made by Open, OpenSentinel or New")
 	}
 	options.mustComplete()
-	return &Store{client: client, prefix: options.Prefix}
+	return newStore(client, nil, options)
 }
 
 // Format prints no more than what it is, for every verb of package fmt: the pool's settings may hold a password.

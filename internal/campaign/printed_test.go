@@ -54,6 +54,29 @@ func printable(p *play) map[string]any {
 		"session.ByOperator":        session.ByOperator,
 		"session.CredentialChanged": session.CredentialChanged,
 		"session.OverLimit":         session.OverLimit,
+		"session.Event":             p.events,
+		"session.EventKind":         session.EventKind(0),
+		"session.EventLoad":         session.EventLoad,
+		"session.EventPeek":         session.EventPeek,
+		"session.EventTouch":        session.EventTouch,
+		"session.EventCreate":       session.EventCreate,
+		"session.EventUpdate":       session.EventUpdate,
+		"session.EventRenew":        session.EventRenew,
+		"session.EventSignIn":       session.EventSignIn,
+		"session.EventDestroy":      session.EventDestroy,
+		"session.EventEnd":          session.EventEnd,
+		"session.Outcome":           session.Outcome(99),
+		"session.OutcomeOK":         session.OutcomeOK,
+		"session.OutcomeNone":       session.OutcomeNone,
+		"session.OutcomeGone":       session.OutcomeGone,
+		"session.OutcomeEnded":      session.OutcomeEnded,
+		"session.OutcomeRenewed":    session.OutcomeRenewed,
+		"session.OutcomeAmbiguous":  session.OutcomeAmbiguous,
+		"session.OutcomeInvalid":    session.OutcomeInvalid,
+		"session.OutcomeRevoked":    session.OutcomeRevoked,
+		"session.OutcomeLimit":      session.OutcomeLimit,
+		"session.OutcomeCrossSite":  session.OutcomeCrossSite,
+		"session.OutcomeError":      session.OutcomeError,
 		"a list of sessions":        p.list,
 		"driver.Users":              driver.Users(p.store),
 		"driver.Entry":              driver.Entry{ID: p.s.ID(), Stamp: "stamp"},
@@ -105,6 +128,7 @@ type play struct {
 	given   context.Context // to the store
 	stamp   session.Stamp   // of alice
 	list    []*session.Session
+	events  []session.Event
 	told    strings.Builder
 }
 
@@ -112,6 +136,7 @@ type play struct {
 func newPlay(t *testing.T, b testkit.Backend, logger *slog.Logger) *play {
 	t.Helper()
 	p := &play{config: session.Config{Store: b.Store, MaxBytes: 10_000, Logger: logger}, store: b.Store, memory: new(memstore.Store)}
+	p.config.Observe = func(_ context.Context, e session.Event) { p.events = append(p.events, e) }
 	if _, err := p.memory.Save(t.Context(), "id", nil, []byte(secretValue), time.Hour); err != nil {
 		t.Fatal(err)
 	}

@@ -82,6 +82,29 @@ var surface = map[string]func(p *play){
 		p.tell(p.s.SignIn(session.SignIn{}), p.s.SignIn(session.SignIn{User: secretValue, Class: 99}), p.s.SignIn(session.SignIn{User: secretValue, Stamp: "x"}),
 			p.s.SignIn(session.SignIn{User: secretValue, Class: session.Remembered}), p.s.Sync(p.r.Context()))
 	},
+	"session.Session.Token": func(p *play) {
+		config := p.config
+		config.Bearer = true
+		bearers, err := session.New(config)
+		p.tell(err)
+		bearers.HandlerFunc(func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+			signIn := s.SignIn(session.SignIn{User: "alice"})
+			_, err := s.Token(r.Context()) // which is what it is for
+			p.tell(signIn, err, s)
+		}).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil))
+		defer func() { p.tell(recover()) }()
+		_, err = p.s.Token(p.r.Context())
+		p.tell(err)
+	},
+	"session.Session.Watch": func(p *play) { p.tell(p.s.Watch(p.r.Context(), time.Hour)) },
+	"session.Event.LogValue": func(p *play) {
+		p.tell(p.s.Set("user", secretValue), p.s.Sync(p.r.Context()))
+		for _, e := range p.events {
+			p.tell(e, e.LogValue(), e.Err)
+		}
+	},
+	"session.EventKind.String": func(p *play) { p.tell(session.EventLoad) },
+	"session.Outcome.String":   func(p *play) { p.tell(session.OutcomeGone) },
 	"session.Session.User":     func(p *play) { p.tell(p.s.User() == "") },
 	"session.Session.SignedIn": func(p *play) { p.tell(p.s.SignedIn()) },
 	"session.Session.Class":    func(p *play) { p.tell(p.s.Class()) },

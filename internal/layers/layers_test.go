@@ -40,6 +40,7 @@ var folders = []string{
 	"memstore",
 	"redisstore",
 	"redisstore/goredis", // a module of its own
+	"sessionotel",        // and another
 	"sessiontest",
 	"storetest",
 }

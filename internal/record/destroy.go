@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/sessionkv/session/driver"
+	"github.com/sessionkv/session/internal/value"
 )
 
 // deleteDestroyed deletes the session that Destroy was called on. If it is gone already, the client's token is left
@@ -17,7 +18,7 @@ func (r *Record) deleteDestroyed(ctx context.Context) error {
 		return ErrRenewed
 	}
 	if stored := r.destroyed.stored; stored.Exists() {
-		if err := r.revoke(ctx, r.destroyed.ref.ID, stored.Bytes); err != nil {
+		if err := r.revoke(ctx, r.destroyed.ref.ID, r.destroyed.owner.user(), stored.Bytes); err != nil {
 			return err
 		}
 	}
@@ -31,38 +32,55 @@ func (r *Record) deleteDestroyed(ctx context.Context) error {
 // endRivals deletes the sessions that Find could not choose from.
 func (r *Record) endRivals(ctx context.Context) error {
 	for ; len(r.rivals) > 0; r.rivals = r.rivals[1:] {
-		if err := r.revoke(ctx, r.rivals[0].id, r.rivals[0].stored); err != nil {
+		if err := r.revoke(ctx, r.rivals[0].id, "", r.rivals[0].stored); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// revoke deletes a session that the client has a token of. The value goes first, and only then the ID from its user's
-// list: a marker, which says ErrRenewed, leaves both as they are. The token of a session that somebody has ended is taken
-// from the client too.
-func (r *Record) revoke(ctx context.Context, id string, stored []byte) error {
+// revoke deletes a session that the client has a token of. That of a session that somebody has ended is taken from the
+// client too.
+func (r *Record) revoke(ctx context.Context, id, user string, stored []byte) error {
+	w := r.keeper.watch(ctx)
+	found, err := r.keeper.destroy(ctx, id, stored)
+	act := Act{Kind: Destroy, ID: id, User: user}
+	switch {
+	case err != nil:
+	case found.mark != nil:
+		r.revoked = r.revoked || !found.isNothing()
+		act.Outcome, act.Reason = Gone, found.mark.why
+	case found.value.Exists():
+		r.revoked = true
+	default:
+		act.Outcome = Gone
+	}
+	r.keeper.tell(ctx, w, act, err)
+	return err
+}
+
+// destroy deletes a session, and returns what was there: nothing, the session, or the last word in its place. The value
+// goes first, and only then the ID from its user's list: a marker, which says ErrRenewed, leaves both as they are.
+func (k *Keeper) destroy(ctx context.Context, id string, stored []byte) (found, error) {
 	for {
-		current, err := r.keeper.remove(ctx, id, stored)
+		current, err := k.remove(ctx, id, stored)
 		switch {
 		case err == nil:
-			r.revoked = true
-			r.keeper.leave(ctx, id)
-			return nil
+			k.leave(ctx, id)
+			return found{value: value.Value{Bytes: stored}}, nil
 		case errors.Is(err, driver.ErrNotFound):
-			return nil
+			return found{}, nil
 		case !errors.Is(err, driver.ErrConflict):
-			return err
+			return found{}, err
 		}
-		if found, err := r.keeper.read(ctx, id, current); err == nil && found.mark != nil {
-			if found.mark.marker != nil {
-				return ErrRenewed
+		if f, err := k.read(ctx, id, current); err == nil && f.mark != nil {
+			if f.mark.marker != nil {
+				return found{}, ErrRenewed
 			}
-			r.revoked = true
-			return nil
+			return f, nil
 		}
 		if err := ctx.Err(); err != nil {
-			return outrun(err)
+			return found{}, outrun(err)
 		}
 		stored = current
 	}

@@ -20,7 +20,7 @@ func (k *Keeper) Users() (driver.Users, error) {
 
 // entry is what makes an ID one of its user's.
 func (k *Keeper) entry(id, stamp string) driver.Entry {
-	return driver.Entry{ID: id, Stamp: stamp, Keep: k.longest(), Limit: k.Limit, Refuse: k.Refuse}
+	return driver.Entry{ID: id, Stamp: stamp, Keep: k.longest(), Limit: k.Limit, Refuse: k.RefuseMore}
 }
 
 // longest is how long a session can live at most.

@@ -15,12 +15,13 @@ import (
 // A Keeper is the store as a Manager uses it, and the only one that calls it. Its fields do not change; it serves any
 // number of records at once.
 type Keeper struct {
-	Store    driver.Store
-	Classes  map[uint8]Lifetimes // has 0
-	MaxBytes int
-	Limit    int          // of the sessions of a user; 0 is any number
-	Refuse   bool         // one more than Limit
-	Logger   *slog.Logger // gets the contexts that the methods get
+	Store      driver.Store
+	Classes    map[uint8]Lifetimes // has 0
+	MaxBytes   int
+	Limit      int                                // of the sessions of a user; 0 is any number
+	RefuseMore bool                               // than Limit
+	Logger     *slog.Logger                       // gets the contexts that the methods get, as Observe does
+	Observe    func(ctx context.Context, act Act) // nil: nobody does
 
 	turns turns
 }
@@ -66,7 +67,7 @@ type found struct {
 }
 
 // load returns what is stored and gives it its time to live anew. A value that is no session is logged, left alone, and
-// driver.ErrNotFound.
+// errInvalid, which is a driver.ErrNotFound.
 func (k *Keeper) load(ctx context.Context, ref token.Reference) (found, time.Duration, error) {
 	ttl := k.ttl(ref)
 	if isOver(ttl) {
@@ -96,6 +97,7 @@ func (k *Keeper) found(ctx context.Context, id string, text []byte, err error) (
 	case err != nil && !removed:
 		if errors.Is(err, driver.ErrNotFound) && err != driver.ErrNotFound {
 			k.logInvalid(ctx, id, err)
+			err = errInvalid
 		}
 		return found{}, err
 	}
@@ -109,23 +111,26 @@ func (k *Keeper) found(ctx context.Context, id string, text []byte, err error) (
 // isNothing reports whether it is a mark that is over.
 func (f *found) isNothing() bool { return f.mark != nil && *f.mark == mark{} }
 
-// read returns what text is. What is neither a session nor a mark is logged, and driver.ErrNotFound.
+// read returns what text is. What is neither a session nor a mark is logged, and errInvalid.
 func (k *Keeper) read(ctx context.Context, id string, text []byte) (found, error) {
 	v, err := value.Parse(text)
 	if err != nil {
 		k.logInvalid(ctx, id, err)
-		return found{}, driver.ErrNotFound
+		return found{}, errInvalid
 	}
 	f := found{value: v, mark: markOf(v.Members)}
 	if f.mark == nil && driver.UserOf(id) != "" {
 		var ok bool
 		if f.owner, ok = ownerOf(v.Members, id); !ok {
 			k.logInvalid(ctx, id, errNotOfUser)
-			return found{}, driver.ErrNotFound
+			return found{}, errInvalid
 		}
 	}
 	return f, nil
 }
+
+// errInvalid says that what is stored is no session.
+var errInvalid = fmt.Errorf("session: no session is stored: %w", driver.ErrNotFound)
 
 var errNotOfUser = errors.New("it does not name the user that its ID belongs to")
 

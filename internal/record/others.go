@@ -15,20 +15,29 @@ func (r *Record) endOthers(ctx context.Context) error {
 	if r.others == 0 {
 		return nil
 	}
+	w := r.watch(ctx)
+	act := Act{Kind: End, Reason: r.others}
+	count, err := r.removeOthers(ctx)
+	act.Count = count
+	r.tell(ctx, w, act, err)
+	return err
+}
+
+func (r *Record) removeOthers(ctx context.Context) (count int, err error) {
 	users, err := r.keeper.Users()
 	if err != nil {
-		return err
+		return 0, err
 	}
 	removed, err := users.RemoveOthers(ctx, r.ref.ID)
 	switch {
 	case errors.Is(err, driver.ErrRemoved):
-		return r.endAs(ctx, r.ref)
+		return 0, r.endAs(ctx, r.ref)
 	case err != nil:
-		return err
+		return 0, err
 	}
 	r.keeper.bury(ctx, users, removed, r.others)
 	r.others = 0
-	return nil
+	return len(removed), nil
 }
 
 // endAs ends the session, which is not one of its user's any more, as what is left in its place says.

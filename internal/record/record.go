@@ -3,11 +3,9 @@ package record
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/object"
 	"github.com/sessionkv/session/internal/token"
 	"github.com/sessionkv/session/internal/value"
@@ -27,6 +25,7 @@ type Record struct {
 	rivals    []rival // living sessions whose tokens came together, so that none of them is used
 	ambiguous bool    // there were rivals
 	revoked   bool    // the client's token leads nowhere any more, by what this request did
+	tries     int     // of the last update
 }
 
 // state is which session it is, and how it stands with the store.
@@ -66,61 +65,6 @@ type rival struct {
 // Init makes r an empty session of k's store.
 func (r *Record) Init(k *Keeper) { *r = Record{keeper: k} }
 
-// Find looks up what refs refer to. If several of them lead to living sessions, one may be an attacker's, so none is
-// used, and the session that begins next ends them. ErrRenewed says that the session of a user has another token by now.
-// After an error r is empty.
-func (r *Record) Find(ctx context.Context, refs []token.Reference) error {
-	return r.find(ctx, refs, (*Keeper).load)
-}
-
-// Peek is Find that gives no more time to live.
-func (r *Record) Peek(ctx context.Context, refs []token.Reference) error {
-	return r.find(ctx, refs, (*Keeper).peek)
-}
-
-func (r *Record) find(ctx context.Context, refs []token.Reference, fetch fetch) error {
-	var mark mark
-	var renewed error
-	for _, ref := range refs {
-		found, ttl, err := fetch(r.keeper, ctx, ref)
-		switch {
-		case errors.Is(err, driver.ErrNotFound):
-		case err != nil:
-			r.Init(r.keeper)
-			return err
-		case found.mark != nil:
-			mark = *found.mark
-			if mark.marker != nil && driver.UserOf(ref.ID) != "" {
-				renewed = ErrRenewed
-			}
-		case r.stored.Exists():
-			r.rivals = append(r.rivals, rival{ref.ID, found.value.Bytes})
-		default:
-			r.ref, r.owner = ref, found.owner
-			r.saved(found.value)
-			r.keptFor(ttl)
-		}
-	}
-	switch {
-	case len(r.rivals) > 0:
-		r.refuseRivals(ctx)
-	case !r.stored.Exists():
-		r.late, r.why = mark.marker, mark.why
-		return renewed
-	}
-	return nil
-}
-
-func (r *Record) refuseRivals(ctx context.Context) {
-	r.rivals, r.ambiguous = append([]rival{{r.ref.ID, r.stored.Bytes}}, r.rivals...), true
-	ids := make([]string, len(r.rivals))
-	for i, rival := range r.rivals {
-		ids[i] = rival.id
-	}
-	r.keeper.Logger.WarnContext(ctx, "cookies of several living sessions, none is used", "ids", ids)
-	r.forget()
-}
-
 // Reference returns what the session's token refers to, also when the session is over; the zero Reference until it is
 // stored.
 func (r *Record) Reference() token.Reference { return r.ref }
@@ -140,6 +84,9 @@ func (r *Record) Over() error { return r.over }
 
 // WhyEnded returns why somebody has ended the session, 0 if that is not known.
 func (r *Record) WhyEnded() uint8 { return r.why }
+
+// SetWhyEnded notes why somebody has ended the session, as another Record has found out.
+func (r *Record) SetWhyEnded(why uint8) { r.why = why }
 
 // HadRivals reports whether Find came upon several living sessions.
 func (r *Record) HadRivals() bool { return r.ambiguous }

@@ -8,8 +8,26 @@ import (
 	"github.com/sessionkv/session/internal/value"
 )
 
-// renew does what Renew and SignIn ask for.
+// renew does what Renew and SignIn ask for, and begins a session.
 func (r *Record) renew(ctx context.Context) error {
+	w := r.watch(ctx)
+	act := Act{Kind: Create, PreviousID: r.ref.ID}
+	switch {
+	case r.signing != nil:
+		act.Kind = SigningIn
+	case r.renewing:
+		act.Kind = Renew
+	}
+	w.user = r.User()
+	err := r.replaceToken(ctx)
+	if err == nil {
+		w.id, act.Bytes = r.ref.ID, len(r.stored.Bytes)
+	}
+	r.tell(ctx, w, act, err)
+	return err
+}
+
+func (r *Record) replaceToken(ctx context.Context) error {
 	if err := r.endRivals(ctx); err != nil {
 		return err
 	}
@@ -53,6 +71,7 @@ func (n *renewal) join(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	w := n.keeper.watch(ctx)
 	over, err := users.Add(ctx, n.keeper.entry(n.fresh.ID, n.stamp()))
 	switch {
 	case errors.Is(err, driver.ErrStamp):
@@ -63,6 +82,9 @@ func (n *renewal) join(ctx context.Context) error {
 		return err
 	}
 	n.keeper.bury(ctx, users, over, OverLimit)
+	if len(over) > 0 {
+		n.keeper.tell(ctx, w, Act{Kind: End, User: n.user, Reason: OverLimit, Count: len(over)}, nil)
+	}
 	return nil
 }
 

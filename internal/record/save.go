@@ -52,7 +52,12 @@ func (r *Record) store(ctx context.Context) error {
 	case r.needsToken():
 		return r.renew(ctx)
 	case r.stored.Exists():
-		return r.update(ctx)
+		w := r.watch(ctx)
+		err := r.update(ctx)
+		if r.tries > 0 {
+			r.tell(ctx, w, Act{Kind: Update, Tries: r.tries, Bytes: len(r.stored.Bytes)}, err)
+		}
+		return err
 	}
 	r.changes.drop() // which have come to nothing
 	return nil
@@ -80,6 +85,13 @@ func (r *Record) Take(ctx context.Context, key string, gone error, taken func(ra
 // Touch loads the session anew, which gives it its time to live anew, and makes the changes of this request again on
 // what is stored.
 func (r *Record) Touch(ctx context.Context) error {
+	w := r.watch(ctx)
+	err := r.touch(ctx)
+	r.tell(ctx, w, Act{Kind: Touch, Bytes: len(r.stored.Bytes)}, err)
+	return err
+}
+
+func (r *Record) touch(ctx context.Context) error {
 	found, ttl, err := r.keeper.load(ctx, r.ref)
 	switch {
 	case errors.Is(err, driver.ErrNotFound):

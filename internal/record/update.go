@@ -11,6 +11,7 @@ import (
 // update replaces what is stored by the members of this request. When another request was faster, it makes the changes
 // again on what that has stored.
 func (r *Record) update(ctx context.Context) error {
+	r.tries = 0
 	if done, err := r.tryUpdate(ctx); done || err != nil {
 		return err
 	}
@@ -53,6 +54,7 @@ func (r *Record) tryUpdate(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	r.tries++
 	current, err := r.replace(ctx, next.Bytes)
 	switch {
 	case err == nil:

@@ -1,0 +1,120 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/sessionkv/session/internal/record"
+	"github.com/sessionkv/session/internal/token"
+)
+
+// Watch returns a context that ends when the session does: because somebody has ended it, it has expired or its Lifetime
+// is over, each of which [context.Cause] tells as ErrEnded, or it was renewed, which is ErrRenewed. It is for a stream or
+// a WebSocket, which would else go on for as long as it is open. It also ends with ctx, and when the handler returns.
+//
+// Every interval it looks into the store as [Peek] does, which gives the session no more time to live: where a message
+// of the client counts as use, call [Session.Sync]. A look that fails is made again after the interval, so that a store
+// that is down ends no connection. Between two looks there is a timer and no goroutine. A session that was not yet saved
+// is not watched. Watch panics if the interval is not positive.
+func (s *Session) Watch(ctx context.Context, interval time.Duration) context.Context {
+	if interval <= 0 {
+		panic("session: Session.Watch needs a positive interval")
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	s.lock()
+	defer s.unlock()
+	switch {
+	case s.closed != nil:
+		cancel(s.closed)
+	case s.use.record.Over() != nil:
+		cancel(s.use.record.Over())
+	default:
+		w := &watch{session: s, ctx: ctx, cancel: cancel, interval: interval}
+		s.onClose = append(s.onClose, w.stop)
+		if s.use.record.IsStored() {
+			w.schedule(s.use.record.Reference())
+		}
+	}
+	return ctx
+}
+
+// A watch looks whether the session of a connection still lives. Its fields but for ctx and cancel are guarded by the lock
+// of the Session.
+type watch struct {
+	session  *Session
+	ctx      context.Context
+	cancel   context.CancelCauseFunc
+	interval time.Duration
+	timer    *time.Timer
+}
+
+// schedule plans the next look, no later than at the session's Deadline.
+func (w *watch) schedule(ref token.Reference) {
+	next := min(w.interval, max(time.Until(ref.Deadline), time.Millisecond))
+	if w.timer == nil {
+		w.timer = time.AfterFunc(next, w.look)
+		return
+	}
+	w.timer.Reset(next)
+}
+
+// stop ends the watch with the handler.
+func (w *watch) stop(reason error) {
+	w.cancel(reason)
+	if w.timer != nil {
+		w.timer.Stop()
+	}
+}
+
+// look asks the store, without the lock, so that the handler does not wait for it.
+func (w *watch) look() {
+	ref, over := w.session.watched()
+	if over == nil && w.ctx.Err() == nil {
+		over = w.session.lookAt(w.ctx, ref)
+	}
+	if over != nil {
+		w.cancel(over)
+	}
+	w.session.lookLater(w)
+}
+
+// watched returns what a look is for, or why the session is over.
+func (s *Session) watched() (token.Reference, error) {
+	s.lock()
+	defer s.unlock()
+	r := &s.use.record
+	if r.Over() == nil && !r.IsStored() {
+		return token.Reference{}, ErrEnded // by this request itself
+	}
+	return r.Reference(), r.Over()
+}
+
+// lookAt returns why the session is over, nil if it lives or that is not known.
+func (s *Session) lookAt(ctx context.Context, ref token.Reference) error {
+	var bound boundContext
+	bound.init(ctx, s.config.StoreTimeout)
+	defer bound.release()
+	var r record.Record
+	r.Init(s.keeper)
+	err := r.Peek(&bound, []token.Reference{ref})
+	switch {
+	case errors.Is(err, ErrRenewed), r.IsLate():
+		return ErrRenewed
+	case err != nil || r.IsStored():
+		return nil
+	}
+	s.lock()
+	defer s.unlock()
+	s.use.record.SetWhyEnded(r.WhyEnded())
+	return ErrEnded
+}
+
+// lookLater plans the next look of a watch that has not ended.
+func (s *Session) lookLater(w *watch) {
+	s.lock()
+	defer s.unlock()
+	if s.closed == nil && w.ctx.Err() == nil {
+		w.schedule(s.use.record.Reference())
+	}
+}
