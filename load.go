@@ -51,6 +51,9 @@ func (s *Session) first(ctx context.Context, peek bool) (*Session, error) {
 	}
 	s.use = &use{peeked: peek}
 	s.use.record.Init(s.keeper)
+	if s.config.DeviceBound != "" {
+		s.use.record.Prove = s.prove
+	}
 	s.use.loadErr = s.find(ctx)
 	s.use.loaded = s.use.loadErr == nil || ctx.Err() == nil
 	return s.result()
