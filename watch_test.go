@@ -110,6 +110,24 @@ func TestWatchEndsAtTheDeadline(t *testing.T) {
 	})
 }
 
+// A look that fails ends nothing, but the Deadline needs no look.
+func TestWatchEndsAtTheDeadlineWithoutTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var down atomic.Bool
+		store := testkit.HookedStore{Store: new(memstore.Store), Before: func(context.Context, string) error {
+			if down.Load() {
+				return errors.New("down")
+			}
+			return nil
+		}}
+		manager := testkit.NewManager(t, session.Config{Store: store, Lifetime: 10 * time.Second})
+		after, _, cause := stream(t, manager, func(*testkit.Device, string) { down.Store(true) })
+		if !errors.Is(cause, session.ErrEnded) || after < 9*time.Second || after > 11*time.Second {
+			t.Errorf("%v after %v", cause, after)
+		}
+	})
+}
+
 // The session that a stream itself renews, before its headers, or ends is the one that is watched.
 func TestWatchFollowsTheOwnRequest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
