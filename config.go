@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/sessionkv/session/driver"
@@ -50,6 +51,15 @@ type Config struct {
 	// and sets no cookie: see [Session.Token]. A response of 401 gets the header WWW-Authenticate. Cookie and Persistent
 	// must be left out. Serve browsers by another Manager with the same Store, on other routes.
 	Bearer bool
+
+	// DeviceBound is the path of an endpoint of this Manager's Handler, such as "/.device", with which browsers that can
+	// bind the sessions of users to a key of their device: a cookie that was stolen is then of no use elsewhere. Such
+	// browsers follow Device Bound Session Credentials, a draft of the W3C; all others work as without. Handler must be
+	// around that path, and nothing before it may answer it with a redirect, 401 or 429. "" turns it off, also for
+	// sessions that are bound.
+	//
+	// It is experimental, and may change in a minor release.
+	DeviceBound string
 
 	// MaxBytes is the largest size of a stored session, in bytes of JSON, at most the 512 MiB of a value of Redis; 0
 	// means 1 MiB. A session that is larger can be read and made smaller; saving it is ErrTooLarge.
@@ -155,7 +165,7 @@ func (c Config) validate() error {
 	if c.MaxBytes < minMaxBytes || c.MaxBytes > object.MaxSize {
 		errs = append(errs, fmt.Errorf("session: Config.MaxBytes is %d: it must be from %d to %d, or 0 for the default", c.MaxBytes, minMaxBytes, object.MaxSize))
 	}
-	return errors.Join(errors.Join(errs...), c.classes.validate(), c.validateLimit(), c.validateSource())
+	return errors.Join(errors.Join(errs...), c.classes.validate(), c.validateLimit(), c.validateSource(), c.validateDeviceBound())
 }
 
 // validateLimit checks what concerns the sessions of a user.
@@ -181,4 +191,28 @@ func (c Config) validateSource() error {
 		return errors.New("session: Config.Bearer goes without Cookie and Persistent: a Manager takes its tokens from one place")
 	}
 	return nil
+}
+
+// validateDeviceBound checks a Config that has its defaults.
+func (c Config) validateDeviceBound() error {
+	if c.DeviceBound == "" {
+		return nil
+	}
+	var errs []error
+	fault := func(is bool, text string) {
+		if is {
+			errs = append(errs, errors.New("session: Config.DeviceBound "+text))
+		}
+	}
+	_, known := c.Store.(driver.Users)
+	plain := !strings.ContainsFunc(c.DeviceBound, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"\?#%`, r) })
+	fault(!strings.HasPrefix(c.DeviceBound, "/") || !plain, "must be the path of a URL, as \"/.device\", without an escape")
+	fault(!c.Bearer && !strings.HasPrefix(c.DeviceBound, c.Cookie.Path), "must be within Cookie.Path, for its cookie to arrive")
+	fault(c.Bearer, "is for browsers, and Bearer is not")
+	fault(c.Cookie.InsecureHTTP, "needs HTTPS: leave Cookie.InsecureHTTP out")
+	fault(c.Cookie.Partitioned, "goes without Cookie.Partitioned, which the draft does not allow")
+	fault(c.Cookie.Domain != "", "goes without Cookie.Domain: a host beside this one could register its own key")
+	fault(c.Cookie.SameSite == http.SameSiteNoneMode, "goes without SameSite=None")
+	fault(c.Store != nil && !known, "needs a Store that knows users")
+	return errors.Join(errs...)
 }

@@ -246,3 +246,12 @@ func (c Cookie) references(r *http.Request, now time.Time, room *[maxTokens]toke
 	}
 	return refs
 }
+
+// bound is the cookie that proves the device, beside c. Chrome takes none for it whose name begins with __Host-Http-.
+func (c Cookie) bound() Cookie {
+	if isPrefixed(c.Name, "__host-http-") {
+		c.Name = "__Host-" + c.Name[len("__host-http-"):]
+	}
+	c.Name += "-bound"
+	return c
+}

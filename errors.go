@@ -16,6 +16,11 @@ var (
 	// now, so that it succeeds if it asks again: answer 503 with Retry-After, as Config.OnError does by default.
 	ErrRenewed = record.ErrRenewed
 
+	// ErrUnproven says that the session is bound to a device, and that its browser could not ask for the proof that this
+	// request needs, as while the store was down: whether there is a session is not known. Answer 503; see
+	// Config.DeviceBound.
+	ErrUnproven = record.ErrUnproven
+
 	// ErrRevoked says that all sessions of the user were ended after SignIn.Stamp was read, so that nobody was signed
 	// in: check the credential again.
 	ErrRevoked = record.ErrRevoked

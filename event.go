@@ -26,20 +26,23 @@ type Event struct {
 type EventKind uint8
 
 const (
-	EventLoad    EventKind = iota + 1 // Load
-	EventPeek                         // Peek
-	EventTouch                        // Sync of a session that was not changed
-	EventCreate                       // the first save of a visitor's session
-	EventUpdate                       // a later save
-	EventRenew                        // Renew
-	EventSignIn                       // SignIn
-	EventDestroy                      // Destroy, and the end of sessions whose cookies came together
-	EventEnd                          // End, EndAll, EndOthers, and the end of what is over Config.SessionsPerUser
+	EventLoad     EventKind = iota + 1 // Load
+	EventPeek                          // Peek
+	EventTouch                         // Sync of a session that was not changed
+	EventCreate                        // the first save of a visitor's session
+	EventUpdate                        // a later save
+	EventRenew                         // Renew
+	EventSignIn                        // SignIn
+	EventDestroy                       // Destroy, and the end of sessions whose cookies came together
+	EventEnd                           // End, EndAll, EndOthers, and the end of what is over Config.SessionsPerUser
+	EventRegister                      // a device registers its key; see Config.DeviceBound
+	EventRefresh                       // a device proves its key
 )
 
 var kinds = [...]string{
 	EventLoad: "load", EventPeek: "peek", EventTouch: "touch", EventCreate: "create", EventUpdate: "update",
 	EventRenew: "renew", EventSignIn: "sign_in", EventDestroy: "destroy", EventEnd: "end",
+	EventRegister: "register", EventRefresh: "refresh",
 }
 
 // String returns a word for metrics, such as "sign_in".
@@ -56,6 +59,7 @@ const (
 	OutcomeRenewed                  // ErrRenewed; or the load of a visitor's session that was renewed
 	OutcomeAmbiguous                // there were tokens of several living sessions, and none was used
 	OutcomeInvalid                  // what is stored is no session
+	OutcomeUnproven                 // ErrUnproven; or a token without its device, which may be stolen
 	OutcomeRevoked                  // ErrRevoked
 	OutcomeLimit                    // ErrLimit
 	OutcomeCrossSite                // ErrCrossSite
@@ -63,7 +67,7 @@ const (
 )
 
 var outcomes = [...]string{
-	"ok", "none", "gone", "ended", "renewed", "ambiguous", "invalid", "revoked", "limit", "cross_site", "error",
+	"ok", "none", "gone", "ended", "renewed", "ambiguous", "invalid", "unproven", "revoked", "limit", "cross_site", "error",
 }
 
 // String returns a word for metrics, such as "gone".

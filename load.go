@@ -51,6 +51,12 @@ func (s *Session) first(ctx context.Context, peek bool) (*Session, error) {
 	}
 	s.use = &use{peeked: peek}
 	s.use.record.Init(s.keeper)
+	switch {
+	case s.config.Bearer:
+		s.use.record.Prove = refuseBound
+	case s.config.DeviceBound != "":
+		s.use.record.Prove = s.prove
+	}
 	s.use.loadErr = s.find(ctx)
 	s.use.loaded = s.use.loadErr == nil || ctx.Err() == nil
 	return s.result()

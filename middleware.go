@@ -27,6 +27,10 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
+		if m.config.DeviceBound != "" && r.URL.Path == m.config.DeviceBound {
+			m.serveDevice(w, r)
+			return
+		}
 		x, inner := newExchange(m, outer, w, r)
 		returned := false
 		defer func() {

@@ -303,14 +303,14 @@ func TestObserverGetsTheContextOfTheRequest(t *testing.T) {
 
 func TestWordsOfEvents(t *testing.T) {
 	var got []string
-	for k := session.EventLoad; k <= session.EventEnd; k++ {
+	for k := session.EventLoad; k <= session.EventRefresh; k++ {
 		got = append(got, k.String())
 	}
 	for o := session.OutcomeOK; o <= session.OutcomeError; o++ {
 		got = append(got, o.String())
 	}
 	slices.Sort(got)
-	if len(slices.Compact(got)) != 20 || slices.Contains(got, "") || session.EventKind(0).String()+session.EventKind(99).String()+session.Outcome(99).String() != "" {
+	if len(slices.Compact(got)) != 23 || slices.Contains(got, "") || session.EventKind(0).String()+session.EventKind(99).String()+session.Outcome(99).String() != "" {
 		t.Errorf("%q", got)
 	}
 }

@@ -87,8 +87,12 @@ func (s *Session) writeHeader(h http.Header) {
 	case s.config.Bearer: // the handler hands over the token
 	case issued != nil:
 		s.config.Cookie.set(h, issued, s.config.classes.arePersistent(Class(issued.Class)), s.twins())
+		s.askForKey(h)
 	case revoked:
 		s.config.Cookie.clear(h, s.twins())
+		if s.config.DeviceBound != "" {
+			s.config.Cookie.bound().clear(h, nil)
+		}
 	}
 	s.addVary(h)
 	if issued != nil || revoked {

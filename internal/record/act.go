@@ -36,6 +36,8 @@ const (
 	SigningIn
 	Destroy
 	End
+	Register
+	Refresh
 )
 
 // An Outcome says what came of it. Package session has the same list.
@@ -50,6 +52,7 @@ const (
 	Renewed           // ErrRenewed
 	Ambiguous         // there were tokens of several sessions
 	Invalid           // what is stored is no session
+	Unproven          // ErrUnproven; or what does not come from the device of the session
 	Revoked           // ErrRevoked
 	Limit             // ErrLimit
 	CrossSite         // refused by package session
@@ -62,6 +65,8 @@ func outcomeOf(err error) Outcome {
 		return Gone
 	case errors.Is(err, ErrRenewed):
 		return Renewed
+	case errors.Is(err, ErrUnproven):
+		return Unproven
 	case errors.Is(err, ErrRevoked):
 		return Revoked
 	case errors.Is(err, ErrLimit):

@@ -22,7 +22,7 @@ func (r *Record) Peek(ctx context.Context, refs []token.Reference) error {
 
 func (r *Record) find(ctx context.Context, refs []token.Reference, kind Kind, fetch fetch) error {
 	w := r.watch(ctx)
-	invalid, err := r.choose(ctx, refs, fetch)
+	without, err := r.choose(ctx, refs, fetch)
 	act := Act{Kind: kind, Bytes: len(r.stored.Bytes)}
 	switch {
 	case err != nil || r.stored.Exists():
@@ -34,31 +34,39 @@ func (r *Record) find(ctx context.Context, refs []token.Reference, kind Kind, fe
 		act.Outcome = Renewed
 	case r.why != 0:
 		act.Outcome = Ended
-	case invalid:
-		act.Outcome = Invalid
 	default:
-		act.Outcome = Gone
+		act.Outcome = without
 	}
 	r.tell(ctx, w, act, err)
 	return err
 }
 
-// choose takes the one session that refs lead to. It also tells whether there was a value that is no session.
-func (r *Record) choose(ctx context.Context, refs []token.Reference, fetch fetch) (invalid bool, err error) {
+// choose takes the one session that refs lead to. If there is none, without says why.
+func (r *Record) choose(ctx context.Context, refs []token.Reference, fetch fetch) (without Outcome, err error) {
 	var mark mark
-	var renewed error
+	var askAgain error
+	without = Gone
 	for _, ref := range refs {
 		found, ttl, err := fetch(r.keeper, ctx, ref)
+		if err == nil {
+			err = r.prove(ctx, found, ref.ID)
+		}
 		switch {
+		case err == errNoProof:
+			without = Unproven
+		case err == ErrUnproven:
+			askAgain = err
 		case errors.Is(err, driver.ErrNotFound):
-			invalid = invalid || err == errInvalid
+			if err == errInvalid {
+				without = Invalid
+			}
 		case err != nil:
 			r.Init(r.keeper)
-			return false, err
+			return Failed, err
 		case found.mark != nil:
 			mark = *found.mark
 			if mark.marker != nil && driver.UserOf(ref.ID) != "" {
-				renewed = ErrRenewed
+				askAgain = ErrRenewed
 			}
 		case r.stored.Exists():
 			r.rivals = append(r.rivals, rival{ref.ID, found.value.Bytes})
@@ -73,9 +81,9 @@ func (r *Record) choose(ctx context.Context, refs []token.Reference, fetch fetch
 		r.refuseRivals(ctx)
 	case !r.stored.Exists():
 		r.late, r.why = mark.marker, mark.why
-		return invalid, renewed
+		return without, askAgain
 	}
-	return invalid, nil
+	return OK, nil
 }
 
 func (r *Record) refuseRivals(ctx context.Context) {

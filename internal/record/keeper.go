@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sessionkv/session/driver"
+	"github.com/sessionkv/session/internal/device"
 	"github.com/sessionkv/session/internal/token"
 	"github.com/sessionkv/session/internal/value"
 )
@@ -19,6 +20,8 @@ type Keeper struct {
 	Classes    map[uint8]Lifetimes // has 0
 	MaxBytes   int
 	Limit      int                                // of the sessions of a user; 0 is any number
+	Bindings   bool                               // are looked at, also if no session is bound anew
+	Bound      bool                               // sessions of users can be bound to a device
 	RefuseMore bool                               // than Limit
 	Logger     *slog.Logger                       // gets the contexts that the methods get, as Observe does
 	Observe    func(ctx context.Context, act Act) // nil: nobody does
@@ -56,14 +59,23 @@ func (k *Keeper) newToken(user string, class uint8) *token.Token {
 	return token.NewOf(tagOf(user), class, now, lifetime)
 }
 
+// limit is how many bytes a value can have.
+func (k *Keeper) limit() int {
+	if k.Bound {
+		return k.MaxBytes + boundBytes
+	}
+	return k.MaxBytes
+}
+
 // A fetch gets what is stored, and tells how long it is kept without use.
 type fetch func(k *Keeper, ctx context.Context, ref token.Reference) (found, time.Duration, error)
 
 // found is a session, or the mark in its place.
 type found struct {
-	value value.Value
-	owner owner // of the ID of a user
-	mark  *mark // nil for a session
+	value   value.Value
+	owner   owner           // of the ID of a user
+	mark    *mark           // nil for a session
+	binding *device.Binding // if it can be bound
 }
 
 // load returns what is stored and gives it its time to live anew. A value that is no session is logged, left alone, and
@@ -124,6 +136,9 @@ func (k *Keeper) read(ctx context.Context, id string, text []byte) (found, error
 		if f.owner, ok = ownerOf(v.Members, id); !ok {
 			k.logInvalid(ctx, id, errNotOfUser)
 			return found{}, errInvalid
+		}
+		if k.Bindings {
+			f.binding = bindingOf(v.Members, id)
 		}
 	}
 	return f, nil

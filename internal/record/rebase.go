@@ -55,6 +55,6 @@ func (r *Record) changed(members object.Object) (object.Object, error) {
 }
 
 // encode returns the members with a new revision.
-func (r *Record) encode() (value.Value, error) { return value.Encode(r.members, r.keeper.MaxBytes) }
+func (r *Record) encode() (value.Value, error) { return value.Encode(r.members, r.keeper.limit()) }
 
 func isEmpty(members object.Object) bool { return object.Equal(members, object.Object{}) }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sessionkv/session/internal/device"
 	"github.com/sessionkv/session/internal/object"
 	"github.com/sessionkv/session/internal/token"
 	"github.com/sessionkv/session/internal/value"
@@ -15,6 +16,10 @@ import (
 // did to it since. It is used by one goroutine at a time.
 type Record struct {
 	keeper *Keeper
+
+	// Prove tells whether the request comes from the device of a session: nil, ErrUnproven if its browser says that it
+	// could not prove it, any other error if it does not. Nil: that is not asked.
+	Prove func(b *device.Binding) error
 
 	state
 	members object.Object // what is stored, with the changes
@@ -125,8 +130,8 @@ func (r *Record) change(c change) error {
 	if err := c.do(&members); err != nil {
 		return err
 	}
-	if size := value.Size(&members); size > r.keeper.MaxBytes && size > value.Size(&r.members) {
-		return fmt.Errorf("%w: %d bytes with key %q, at most %d", value.ErrTooLarge, size, c.key, r.keeper.MaxBytes)
+	if size := value.Size(&members); size > r.keeper.limit() && size > value.Size(&r.members) {
+		return fmt.Errorf("%w: %d bytes with key %q, at most %d", value.ErrTooLarge, size, c.key, r.keeper.limit())
 	}
 	r.members = members
 	r.changes.add(c)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 
 	"github.com/sessionkv/session/driver"
+	"github.com/sessionkv/session/internal/device"
 	"github.com/sessionkv/session/internal/object"
 	"github.com/sessionkv/session/internal/token"
 	"github.com/sessionkv/session/internal/value"
@@ -61,7 +62,11 @@ func (n *renewal) setMembers(members object.Object) (err error) {
 		raw, _ := json.Marshal(newOwner(n.user, n.SignedIn().UnixMilli(), n.fresh.Reference)) // never fails for this type
 		members.Set(ownerKey, raw)
 	}
-	n.next, err = value.Encode(members, n.keeper.MaxBytes)
+	members.Delete(boundKey) // the old device's, which must not have the new session
+	if n.user != "" && n.keeper.Bound {
+		setBinding(&members, device.New())
+	}
+	n.next, err = value.Encode(members, n.keeper.limit())
 	return err
 }
 
