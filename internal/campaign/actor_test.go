@@ -238,7 +238,8 @@ func (a *actor) begin() {
 func (a *actor) saved(err error) {
 	w, id, before := a.world, a.session.ID(), a.round
 	w.note(a, "saved %s after %s, with %v: %v", id, before.parent, before.writes, err)
-	a.round = round{parent: before.parent, late: before.late && id == ""}
+	// A Destroy that was refused is tried again by the next save, with what was written after it.
+	a.round = round{parent: before.parent, late: before.late && id == "", destroy: before.destroy && err != nil}
 	switch {
 	case err == nil:
 		if id != before.parent && before.parent != "" && id != "" && !before.destroy {
@@ -253,7 +254,9 @@ func (a *actor) saved(err error) {
 		}
 	case refusal(err) != "" && !a.faulty:
 		w.count(refusal(err))
-		w.forbid(before.writes)
+		if !before.destroy {
+			w.forbid(before.writes)
+		}
 		if errors.Is(err, session.ErrRenewed) && len(before.ended) > 0 && !before.others {
 			w.broken("N2", "answered ErrRenewed, but %v were ended", before.ended)
 		}
