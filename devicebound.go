@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,8 +59,10 @@ func (s *Session) askForKey(h http.Header) {
 	if b == nil || b.HasKey() {
 		return
 	}
-	h.Add("Secure-Session-Registration",
-		`(ES256);path="`+s.config.DeviceBound+`";challenge="`+b.Challenge(device.Registration, time.Now())+`"`)
+	const name = "Secure-Session-Registration"
+	form := `(ES256);path="` + s.config.DeviceBound + `";challenge="`
+	isOurs := func(line string) bool { return strings.HasPrefix(line, form) } // of a commit after which nothing has left
+	h[name] = append(slices.DeleteFunc(h[name], isOurs), form+b.Challenge(device.Registration, time.Now())+`"`)
 }
 
 // serveDevice answers the requests that browsers make for the keys of their sessions: Device Bound Session Credentials, a

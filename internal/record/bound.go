@@ -49,12 +49,14 @@ type bound struct {
 	ttl    time.Duration
 }
 
-// bound returns the session of a user that has this ID, and gives it no more time to live. It is ErrEnded if there is none.
+// bound returns the session of a user that has this ID, and gives it no more time to live. It is ErrEnded if there is
+// none. Anybody may ask for any ID, so that the store is asked for those alone that a token can lead to.
 func (k *Keeper) bound(ctx context.Context, id string) (*bound, error) {
-	if driver.UserOf(id) == "" {
+	if !token.IsOfUser(id) {
 		return nil, ErrEnded
 	}
-	f, ttl, err := k.peek(ctx, token.Reference{ID: id, Deadline: time.Unix(math.MaxUint32, 0)})
+	text, ttl, err := k.Store.Peek(ctx, id)
+	f, err := k.found(ctx, id, text, err)
 	switch {
 	case errors.Is(err, driver.ErrNotFound):
 		return nil, ErrEnded
@@ -64,7 +66,7 @@ func (k *Keeper) bound(ctx context.Context, id string) (*bound, error) {
 		return nil, ErrEnded
 	}
 	ref := token.Reference{ID: id, Deadline: time.Unix(f.owner.Deadline, 0), Class: f.owner.Class}
-	if ttl = min(ttl, time.Until(ref.Deadline)); isOver(ttl) {
+	if ttl = min(ttl, k.ttl(ref)); isOver(ttl) {
 		return nil, ErrEnded
 	}
 	return &bound{f.binding, ref, f.owner.user(), f.value, ttl}, nil
