@@ -15,29 +15,28 @@ import (
 
 // DeviceBound reports whether this request has proved that it comes from the device that has signed in: its browser holds
 // a key that cannot be taken elsewhere. It is false for browsers without such keys, and until the key is registered,
-// which is as a rule less than a second after the sign-in. See Config.DeviceBound.
+// which is as a rule less than a second after the sign-in, or a renewal. See Config.DeviceBound.
 func (s *Session) DeviceBound() bool {
 	s.lock()
 	defer s.unlock()
-	return s.use != nil && s.use.proved && s.use.record.IsStored()
+	return s.use != nil && s.use.record.IsProved()
 }
 
 // prove tells whether the request comes from the device of a session. The lock is held.
-func (s *Session) prove(b *device.Binding) error {
+func (s *Session) prove(b *device.Binding) (proved bool, err error) {
 	now := time.Now()
 	for _, cookie := range s.request.CookiesNamed(s.config.Cookie.bound().Name) {
 		if b.IsProvedBy(cookie.Value, now) {
-			s.use.proved = true
-			return nil
+			return true, nil
 		}
 	}
 	switch {
 	case b.IsFresh(now):
-		return nil
+		return false, nil
 	case isSkipped(s.request.Header, b.Session):
-		return ErrUnproven
+		return false, ErrUnproven
 	}
-	return errNotProved
+	return false, errNotProved
 }
 
 var errNotProved = errors.New("session: the request does not come from the device of the session")

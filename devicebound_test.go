@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -25,6 +26,9 @@ func bind(t *testing.T, test func(t *testing.T, manager *session.Manager, d *tes
 		manager := testkit.NewManager(t, session.Config{Store: new(memstore.Store), DeviceBound: devicePath, Logger: logs.Logger()})
 		d := testkit.NewSecureDevice(t, manager, devicePath)
 		d.SignInBound("alice")
+		if !isBound(d.With(d.Bound...)) {
+			t.Error("not bound after the sign-in")
+		}
 		test(t, manager, d, logs)
 	})
 }
@@ -53,9 +57,6 @@ func unavailable(t *testing.T, manager *session.Manager, d *testkit.Device, head
 // The cookie that was copied to another machine leads to nothing, and says so in the log; the owner stays signed in.
 func TestStolenCookieOfABoundSessionIsUseless(t *testing.T) {
 	bind(t, func(t *testing.T, _ *session.Manager, d *testkit.SecureDevice, logs *testkit.Logs) {
-		if !isBound(d.With(d.Bound...)) {
-			t.Error("the owner is not bound")
-		}
 		if got := d.With().View(); got.User != "alice" || isBound(d.With()) {
 			t.Errorf("a request that was under way sees %+v", got)
 		}
@@ -208,6 +209,43 @@ func TestSessionHasOneKey(t *testing.T) {
 		if response := d.Refresh(); response.StatusCode != 200 {
 			t.Errorf("the first key: status %d", response.StatusCode)
 		}
+	})
+}
+
+// A countedStore counts saves.
+type countedStore struct {
+	memstore.Store
+	saves int
+}
+
+func (c *countedStore) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
+	c.saves++
+	return c.Store.Save(ctx, id, was, value, ttl)
+}
+
+// The response to a registration, which brings the cookie, can be lost, and a browser does not register again. It goes on
+// without; from the first request with the cookie on, which is saved once, there is no other way.
+func TestSessionIsBoundWhenTheCookieHasArrived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(countedStore)
+		manager := testkit.NewManager(t, session.Config{Store: store, DeviceBound: devicePath, Logger: new(testkit.Logs).Logger()})
+		d := testkit.NewSecureDevice(t, manager, devicePath)
+		d.SignInBound("alice")
+		before := store.saves
+		visit := func(as *testkit.Device, user string, bound bool, saves int) {
+			t.Helper()
+			if got := as.View(); got.User != user || isBound(as) != bound || store.saves != before+saves {
+				t.Errorf("got %+v, bound %v, after %d saves", got, isBound(as), store.saves-before)
+			}
+		}
+		time.Sleep(9 * time.Minute)
+		visit(d.With(), "alice", false, 0)
+		visit(d.With(d.Bound...), "alice", true, 1)
+		visit(d.With(d.Bound...), "alice", true, 1)
+		time.Sleep(59 * time.Second)
+		visit(d.With(), "alice", false, 1)
+		time.Sleep(time.Second)
+		visit(d.With(), "", false, 1)
 	})
 }
 
