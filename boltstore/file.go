@@ -1,0 +1,142 @@
+package boltstore
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// The buckets of a file.
+var (
+	values  = []byte("values")  // ID → value
+	lives   = []byte("lives")   // kind, name → life
+	due     = []byte("due")     // time, kind, name → nothing; for the sweep
+	users   = []byte("users")   // name → user
+	members = []byte("members") // ID → its place in the list of its user
+)
+
+// format is a bucket whose name says what this package has written.
+var format = []byte("sessionkv/session/boltstore 1")
+
+const fileMode = 0o600
+
+var options = bolt.Options{
+	Timeout:      time.Nanosecond, // one try: who has the file does not let it go soon
+	FreelistType: bolt.FreelistMapType,
+	NoStatistics: true,
+}
+
+// openFile opens the file at path and makes it if there is none.
+func openFile(path string) (*disk, error) {
+	d := newDisk(path)
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		err = create(path)
+	case err == nil && info.Size() == 0: // bolt would begin anew
+		return nil, d.damaged("it is empty")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("boltstore: %w", err)
+	}
+	err = d.guard(func() error {
+		own := options
+		own.OpenFile = func(name string, flag int, mode os.FileMode) (file *os.File, err error) {
+			d.file, err = os.OpenFile(name, flag&^os.O_CREATE, mode)
+			return d.file, err
+		}
+		if d.db, err = bolt.Open(path, fileMode, &own); err != nil {
+			return d.explain(err)
+		}
+		return d.db.View(d.check)
+	})
+	if err != nil {
+		_ = d.release()
+		return nil, err
+	}
+	go d.write()
+	return d, nil
+}
+
+// explain says what to do about an error of bolt.Open.
+func (d *disk) explain(err error) error {
+	var system *fs.PathError
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return fmt.Errorf("boltstore: %s is in use: one Store of one process has it at a time", d.path)
+	case errors.As(err, &system):
+		return fmt.Errorf("boltstore: %w", err)
+	}
+	return d.damaged(err)
+}
+
+// check looks whether the file is whole and is one of this package.
+func (d *disk) check(tx *bolt.Tx) error {
+	info, err := d.file.Stat()
+	if err != nil {
+		return fmt.Errorf("boltstore: %w", err)
+	}
+	if info.Size() < tx.Size() {
+		return d.damaged(fmt.Errorf("%d of %d bytes are there", info.Size(), tx.Size()))
+	}
+	if tx.Bucket(format) == nil {
+		return fmt.Errorf("boltstore: %s is a bolt file of another program, or of another version of boltstore", d.path)
+	}
+	for _, name := range [][]byte{values, lives, due, users, members} {
+		if tx.Bucket(name) == nil {
+			return d.damaged(fmt.Errorf("it has no bucket %q", name))
+		}
+	}
+	return nil
+}
+
+// create makes a file with empty buckets. It is whole as soon as it has its name, so that a process may be killed at any
+// instant, and another may create it at the same time.
+func create(path string) error {
+	draft, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(draft.Name())
+	if err := draft.Close(); err != nil {
+		return err
+	}
+	db, err := bolt.Open(draft.Name(), fileMode, &options)
+	if err != nil {
+		return err
+	}
+	err = errors.Join(db.Update(func(tx *bolt.Tx) error {
+		for _, name := range [][]byte{format, values, lives, due, users, members} {
+			if _, err := tx.CreateBucket(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	}), db.Close())
+	if err != nil {
+		return err
+	}
+	if err := os.Link(draft.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncFolder(filepath.Dir(path))
+}
+
+// syncFolder makes the names in a folder outlast a power cut. Windows does that by itself.
+func syncFolder(path string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	folder, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(folder.Sync(), folder.Close())
+}

@@ -1,0 +1,67 @@
+package boltstore
+
+import "sync"
+
+// A touch is when a value that was loaded will expire, as long as it is not saved again, which gives it another version.
+type touch struct {
+	version uint64
+	ends    int64
+}
+
+// touches are those that are not in the file yet, by the ID. A load costs no write, and its reply waits for none.
+type touches struct {
+	mu   sync.Mutex
+	byID map[string]touch
+}
+
+// get returns when this version of the value of id ends; stored is what the file says.
+func (t *touches) get(id string, version uint64, stored int64) int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if found, ok := t.byID[id]; ok && found.version == version {
+		return found.ends
+	}
+	return stored
+}
+
+// set keeps a touch and returns how many there are.
+func (t *touches) set(id string, latest touch) int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.byID == nil {
+		t.byID = make(map[string]touch)
+	}
+	t.byID[id] = latest
+	return len(t.byID)
+}
+
+func (t *touches) len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.byID)
+}
+
+// some returns up to n of them.
+func (t *touches) some(n int) map[string]touch {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	picked := make(map[string]touch, min(n, len(t.byID)))
+	for id, touch := range t.byID {
+		if len(picked) == n {
+			break
+		}
+		picked[id] = touch
+	}
+	return picked
+}
+
+// forget drops those that have not changed since they were picked.
+func (t *touches) forget(picked map[string]touch) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for id, touch := range picked {
+		if t.byID[id] == touch {
+			delete(t.byID, id)
+		}
+	}
+}
