@@ -15,9 +15,9 @@
 // power cut loses a save, a sign-in or the end of a session that was reported as done, and the file is whole; what a power
 // cut does depends on a disk that keeps what it has confirmed. Changes of several callers share a sync.
 //
-// A load gives its session more time to live without a write. That time is written with others of its kind about every
-// 30 seconds, and by [Store.Close]. So after a crash, not after a Close, a session may expire up to about a minute earlier
-// than it should.
+// A load gives its session more time to live without a write. That time is written with others of its kind every 30
+// seconds, and by [Store.Close]. So after a crash, not after a Close, a session may expire earlier than it should, by 30
+// seconds and what it took to write them.
 //
 // # What is in the file
 //
