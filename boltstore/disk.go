@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"runtime/debug"
 	"sync/atomic"
 
@@ -16,7 +15,6 @@ import (
 // next one, so that many callers share the cost of one sync.
 type disk struct {
 	path   string
-	file   *os.File
 	db     *bolt.DB
 	writes chan change
 	stop   chan struct{} // is closed to end the goroutine
@@ -165,13 +163,11 @@ func (d *disk) close() error {
 	return d.release()
 }
 
-// release lets go of the file. After a panic it does not ask bolt, which might wait for its own locks.
+// release lets go of the file. After a panic the locks of bolt may be held, so that the file stays open until the process
+// ends.
 func (d *disk) release() error {
-	switch {
-	case d.db != nil && d.broken.Load() == nil:
-		return d.db.Close()
-	case d.file != nil:
-		return d.file.Close()
+	if d.db == nil || d.broken.Load() != nil {
+		return nil
 	}
-	return nil
+	return d.db.Close()
 }

@@ -46,23 +46,35 @@ func openFile(path string) (*disk, error) {
 	if err != nil {
 		return nil, fmt.Errorf("boltstore: %w", err)
 	}
-	err = d.guard(func() error {
-		own := options
-		own.OpenFile = func(name string, flag int, mode os.FileMode) (file *os.File, err error) {
-			d.file, err = os.OpenFile(name, flag&^os.O_CREATE, mode)
-			return d.file, err
-		}
-		if d.db, err = bolt.Open(path, fileMode, &own); err != nil {
-			return d.explain(err)
-		}
-		return d.db.View(d.check)
-	})
-	if err != nil {
+	if err := d.guard(d.open); err != nil {
 		_ = d.release()
 		return nil, err
 	}
 	go d.write()
 	return d, nil
+}
+
+// open opens the file twice: bolt would read beyond the end of a file that is cut off, unless it is only to be read.
+func (d *disk) open() error {
+	reading := options
+	reading.ReadOnly = true
+	for _, step := range []struct {
+		options *bolt.Options
+		check   func(*bolt.Tx) error
+	}{{&reading, d.checkSize}, {&options, d.checkBuckets}} {
+		if err := d.release(); err != nil {
+			return d.failed("opened", err)
+		}
+		db, err := bolt.Open(d.path, fileMode, step.options)
+		if err != nil {
+			return d.explain(err)
+		}
+		d.db = db
+		if err := db.View(step.check); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // explain says what to do about an error of bolt.Open.
@@ -77,21 +89,24 @@ func (d *disk) explain(err error) error {
 	return d.damaged(err)
 }
 
-// check looks whether the file is whole and is one of this package.
-func (d *disk) check(tx *bolt.Tx) error {
-	info, err := d.file.Stat()
+func (d *disk) checkSize(tx *bolt.Tx) error {
+	info, err := os.Stat(d.path)
 	if err != nil {
 		return fmt.Errorf("boltstore: %w", err)
 	}
 	if info.Size() < tx.Size() {
-		return d.damaged(fmt.Errorf("%d of %d bytes are there", info.Size(), tx.Size()))
+		return d.damaged(fmt.Sprintf("it has %d of %d bytes", info.Size(), tx.Size()))
 	}
+	return nil
+}
+
+func (d *disk) checkBuckets(tx *bolt.Tx) error {
 	if tx.Bucket(format) == nil {
 		return fmt.Errorf("boltstore: %s is a bolt file of another program, or of another version of boltstore", d.path)
 	}
 	for _, name := range [][]byte{values, lives, due, users, members} {
 		if tx.Bucket(name) == nil {
-			return d.damaged(fmt.Errorf("it has no bucket %q", name))
+			return d.damaged(fmt.Sprintf("it has no bucket %q", name))
 		}
 	}
 	return nil

@@ -97,7 +97,7 @@ func (t *tx) keep(touched map[string]touch) {
 // at so many.
 func (t *tx) sweep(until int64, n int) (more bool) {
 	var found [][]byte
-	cursor, end := t.Bucket(due).Cursor(), dueKey(until, 0, "")
+	cursor, end := t.Bucket(due).Cursor(), dueKey(until+1, 0, "")
 	for key, _ := cursor.First(); key != nil && bytes.Compare(key, end) < 0 && len(found) < n; key, _ = cursor.Next() {
 		found = append(found, bytes.Clone(key))
 	}
