@@ -83,7 +83,9 @@ func BenchmarkSave(b *testing.B) {
 				work(b.Loop)
 				return
 			}
+			begin := store.lastTransaction(b)
 			b.RunParallel(func(pb *testing.PB) { work(pb.Next) })
+			b.ReportMetric(float64(b.N)/float64(store.lastTransaction(b)-begin), "saves/sync")
 		})
 	}
 }

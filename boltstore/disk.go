@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 
@@ -107,6 +108,7 @@ func (d *disk) write() {
 		case <-d.stop:
 			return
 		}
+		runtime.Gosched() // lets those who have just been answered come back
 		for waiting := true; waiting && len(batch) < maxChanges; {
 			select {
 			case c := <-d.writes:

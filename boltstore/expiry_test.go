@@ -41,21 +41,21 @@ func TestLoadCostsNoWriteAndIsWrittenSoon(t *testing.T) {
 		store := open(t, filepath.Join(t.TempDir(), "sessions"))
 		save(t, store, "id", time.Minute)
 		time.Sleep(sweepEvery + 15*time.Second)
-		written := transactions(t, store)
+		written := store.lastTransaction(t)
 		if _, err := store.Load(t.Context(), "id", time.Minute); err != nil {
 			t.Fatal(err)
 		}
 		wantTTL(t, store, "id", time.Minute)
 		wantTTL(t, crashed(t, store), "id", 15*time.Second)
-		if n := transactions(t, store) - written; n != 0 {
+		if n := store.lastTransaction(t) - written; n != 0 {
 			t.Errorf("a load made %d transactions", n)
 		}
 		time.Sleep(sweepEvery)
 		wantTTL(t, store, "id", time.Minute-sweepEvery)
 		wantTTL(t, crashed(t, store), "id", time.Minute-sweepEvery)
-		written = transactions(t, store)
+		written = store.lastTransaction(t)
 		time.Sleep(sweepEvery - 1)
-		if n := transactions(t, store) - written; n != 0 {
+		if n := store.lastTransaction(t) - written; n != 0 {
 			t.Errorf("nothing has changed and there were %d transactions", n)
 		}
 	})
@@ -256,10 +256,10 @@ func TestStorePrintsNothingOfItsContents(t *testing.T) {
 	}
 }
 
-// transactions is how many there were.
-func transactions(t *testing.T, store *Store) (n int) {
+// lastTransaction is the number of the last one.
+func (s *Store) lastTransaction(t testing.TB) (n int) {
 	t.Helper()
-	if err := store.disk.view(func(b *bolt.Tx) { n = b.ID() }); err != nil {
+	if err := s.disk.view(func(b *bolt.Tx) { n = b.ID() }); err != nil {
 		t.Fatal(err)
 	}
 	return n
