@@ -29,11 +29,15 @@ package boltstore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 	"sync"
 	"time"
+
+	bolt "go.etcd.io/bbolt"
 
 	"github.com/sessionkv/session/driver"
 )
@@ -74,6 +78,21 @@ func Open(path string) (*Store, error) {
 
 // Close writes what loads have extended, and lets go of the file. Calls that come later fail.
 func (s *Store) Close() error { return s.close() }
+
+// Copy writes the file, as it is at one moment, into a new one at path with mode 0600. Changes that make the file larger
+// wait for it meanwhile. Sessions that end after that moment are alive in the copy.
+func (s *Store) Copy(path string) error {
+	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, fileMode)
+	if err != nil {
+		return fmt.Errorf("boltstore: %w", err)
+	}
+	var written error
+	read := s.disk.view(func(b *bolt.Tx) { _, written = b.WriteTo(file) })
+	if err := errors.Join(read, written, file.Sync(), file.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
 
 // Advance makes d pass for the sessions of this store, for tests of what expires. Otherwise its clock is the real one. It
 // is not stored: for the next Store on the file no time has passed.

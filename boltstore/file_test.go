@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -55,6 +56,73 @@ func TestSessionsAreThereAfterClose(t *testing.T) {
 	}
 	if again, err := store.Stamp(t.Context(), "0123"); err != nil || again != stamp {
 		t.Errorf("stamp %q, %v; want %q", again, err, stamp)
+	}
+}
+
+func TestCopyIsOfOneMoment(t *testing.T) {
+	store := open(t, filepath.Join(t.TempDir(), "sessions"))
+	fill(t, store, 60)
+	var group sync.WaitGroup
+	done := make(chan struct{})
+	group.Go(func() {
+		for i := 0; ; i++ {
+			select {
+			case <-done:
+				return
+			default:
+				save(t, store, fmt.Sprint("meanwhile", i), time.Hour)
+			}
+		}
+	})
+	path := filepath.Join(t.TempDir(), "copy")
+	err := store.Copy(path)
+	close(done)
+	group.Wait()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Copy(path); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("over another file: %v", err)
+	}
+	if info, err := os.Stat(path); err != nil || runtime.GOOS != "windows" && info.Mode() != 0o600 {
+		t.Errorf("mode %v, %v", info.Mode(), err)
+	}
+	check(t, path)
+	wantFilled(t, open(t, path), 60)
+}
+
+// The command "bbolt compact" keeps what a Store counts.
+func TestCompactedFileIsOneOfTheStore(t *testing.T) {
+	folder := t.TempDir()
+	path, compacted := filepath.Join(folder, "sessions"), filepath.Join(folder, "compacted")
+	store := open(t, path)
+	fill(t, store, 60)
+	add := func(store *Store, id string) {
+		t.Helper()
+		save(t, store, id, time.Hour)
+		if _, err := store.Add(t.Context(), driver.Entry{ID: id, Keep: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(store, "user:1")
+	closeStore(t, store)
+	from, err := bolt.Open(path, fileMode, &options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to, err := bolt.Open(compacted, fileMode, &options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(bolt.Compact(to, from, 0), to.Close(), from.Close()); err != nil {
+		t.Fatal(err)
+	}
+	store = open(t, compacted)
+	wantFilled(t, store, 60)
+	add(store, "user:0") // after the other, for they are in the order in which they were added
+	list, err := store.Members(t.Context(), "user")
+	if err != nil || len(list) != 2 || list[0].ID != "user:1" {
+		t.Errorf("%v, %v", list, err)
 	}
 }
 
