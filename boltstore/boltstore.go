@@ -12,8 +12,8 @@
 // # What holds after a crash
 //
 // A change has been synced to the disk when its call returns. So neither the end of the process, at any instant, nor a
-// power cut loses a save, a sign-in or the end of a session that was reported as done, and the file is whole; what a power
-// cut does depends on a disk that keeps what it has confirmed. Changes of several callers share a sync.
+// power cut loses a save, a sign-in or the end of a session that was reported as done, and the file is whole. After a
+// power cut that is so if the disk keeps what it has confirmed. Changes of several callers share a sync.
 //
 // A load gives its session more time to live without a write. That time is written with others of its kind every 30
 // seconds, and by [Store.Close]. So after a crash, not after a Close, a session may expire earlier than it should, by 30
@@ -47,17 +47,17 @@ import (
 // A change returns when it is on the disk, or at the deadline of its context. It is then unknown whether it was made. A
 // load does not look at its context: it reads memory, or the disk where the system has not kept the file in memory.
 //
-// After an error for lack of space the store goes on as soon as there is some. An error that says that the file is damaged
-// stays until the Store is closed.
+// After an error for lack of space the store goes on as soon as there is some. After an error that says that the file is
+// damaged, nothing but another process that opens a file that is whole helps.
 type Store struct {
 	*records
 	sweeper *sweeper
 	close   func() error
 }
 
-// Open opens the file at path, and makes one if there is none, in a folder that exists. It is an error if another Store has
-// it, of this process or of another, and if it is cut off, damaged, or not of this package. Open does not change such a
-// file.
+// Open opens the file at path, and makes one if there is none, in a folder that exists. It is an error if another Store
+// has it, of this process or of another, and if it is cut off, damaged, or not of this package. Open does not change such
+// a file.
 func Open(path string) (*Store, error) {
 	disk, err := openFile(path)
 	if err != nil {
@@ -89,7 +89,7 @@ func (s *Store) Copy(path string) error {
 	var written error
 	read := s.disk.view(func(b *bolt.Tx) { _, written = b.WriteTo(file) })
 	if err := errors.Join(read, written, file.Sync(), file.Close()); err != nil {
-		return errors.Join(err, os.Remove(path))
+		return fmt.Errorf("boltstore: no copy: %w", errors.Join(err, os.Remove(path)))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -79,7 +80,7 @@ func (d *disk) open() error {
 
 // explain says what to do about an error of bolt.Open.
 func (d *disk) explain(err error) error {
-	var system *fs.PathError
+	var system syscall.Errno
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return fmt.Errorf("boltstore: %s is in use: one Store of one process has it at a time", d.path)

@@ -217,18 +217,23 @@ func TestFileThatIsNoneOfTheStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]string{
-		path:                             path + " is a bolt file of another program",
-		folder:                           folder + " is damaged or no bolt file",
-		filepath.Join(folder, "no", "s"): "no such file or directory",
+		path:   path + " is a bolt file of another program",
+		folder: folder + " is damaged or no bolt file",
 	} {
 		if store, err := Open(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("Open(%q) = %v, %v; want %q", path, store, err, want)
 		}
 	}
+	if _, err := Open(filepath.Join(folder, "none", "sessions")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("in a folder that is not there: %v", err)
+	}
 }
 
 // A file may be damaged where nobody looks when it is opened, or become so later.
 func TestDamageIsAnErrorAndNoCrash(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("Windows lets nobody else change a file that is mapped")
+	}
 	for name, damage := range map[string]func(*os.File, int64) error{
 		"zeros": func(f *os.File, size int64) error {
 			_, err := f.WriteAt(make([]byte, size-2*4096), 2*4096)

@@ -16,8 +16,8 @@ import (
 // fullVariable says in a process of TestFullDisk how the disk becomes full.
 const fullVariable = "BOLTSTORE_FULL_DISK"
 
-// A disk that is full fails changes and nothing else, and is used again when it has room. One kind is a limit for files of
-// a process of its own; the other a small file system, where the system lets the test mount one.
+// A disk that is full fails changes and nothing else, and is used again when it has room. One kind is a limit for files
+// of a process of its own; the other a small file system, where the system lets the test mount one.
 func TestFullDisk(t *testing.T) {
 	switch os.Getenv(fullVariable) {
 	case "limit":

@@ -74,21 +74,20 @@ func (s *sweeper) sweep() error {
 }
 
 func (s *sweeper) writeTouches() error {
-	for left := s.touches.len(); left > 0; left -= sweepStep {
-		some := s.touches.some(sweepStep)
-		if err := s.update(context.Background(), func(t *tx) { t.keep(some) }); err != nil {
+	for _, part := range s.touches.all(sweepStep) {
+		if err := s.update(context.Background(), func(t *tx) { t.keep(part) }); err != nil {
 			return err
 		}
-		s.touches.forget(some)
+		s.touches.forget(part)
 	}
 	return nil
 }
 
 // keep writes down the touches that still count.
-func (t *tx) keep(touched map[string]touch) {
-	for id, touch := range touched {
-		if l, ok := decodeLife(t.Bucket(lives).Get(lifeKey(session, id))); ok && l.version == touch.version {
-			t.live(session, id, touch.ends, touch.version)
+func (t *tx) keep(part map[string]touch) {
+	for id, touched := range part {
+		if l, ok := decodeLife(t.Bucket(lives).Get(lifeKey(session, id))); ok && l.version == touched.version {
+			t.live(session, id, touched.ends, touched.version)
 		}
 	}
 }

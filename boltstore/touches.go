@@ -35,32 +35,25 @@ func (t *touches) set(id string, latest touch) int {
 	return len(t.byID)
 }
 
-func (t *touches) len() int {
+// all returns them in parts of up to n.
+func (t *touches) all(n int) (parts []map[string]touch) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.byID)
-}
-
-// some returns up to n of them.
-func (t *touches) some(n int) map[string]touch {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	picked := make(map[string]touch, min(n, len(t.byID)))
-	for id, touch := range t.byID {
-		if len(picked) == n {
-			break
+	for id, touched := range t.byID {
+		if last := len(parts) - 1; last < 0 || len(parts[last]) == n {
+			parts = append(parts, make(map[string]touch))
 		}
-		picked[id] = touch
+		parts[len(parts)-1][id] = touched
 	}
-	return picked
+	return parts
 }
 
-// forget drops those that have not changed since they were picked.
-func (t *touches) forget(picked map[string]touch) {
+// forget drops those of a part that have not changed since.
+func (t *touches) forget(part map[string]touch) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for id, touch := range picked {
-		if t.byID[id] == touch {
+	for id, touched := range part {
+		if t.byID[id] == touched {
 			delete(t.byID, id)
 		}
 	}

@@ -46,8 +46,8 @@ const (
 	person  = 'u'
 )
 
-// A life says when something expires. Its entry in the bucket due is of that moment or an earlier one, so that it need not
-// move whenever the life is made longer.
+// A life says when something expires. Its entry in the bucket due is of that moment or an earlier one, so that it need
+// not move whenever the life is made longer.
 type life struct {
 	ends    int64
 	due     int64
@@ -137,7 +137,7 @@ func (t *tx) die(kind byte, name string) {
 	}
 }
 
-// find returns the value of id, never nil where there is one, until the transaction changes or ends.
+// find returns the value of id, which is valid until the transaction changes something or ends.
 func (t *tx) find(id string) (value []byte, l life, ok bool) {
 	if l, ok = t.life(session, id); !ok {
 		return nil, life{}, false
