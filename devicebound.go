@@ -40,7 +40,7 @@ func (s *Session) prove(b *device.Binding) (proved bool, err error) {
 }
 
 // refuseBound is prove where there are no cookies: a stolen one must not be of use in a header either.
-func refuseBound(*device.Binding) error { return errNotProved }
+func refuseBound(*device.Binding) (proved bool, err error) { return false, errNotProved }
 
 var errNotProved = errors.New("session: the request does not come from the device of the session")
 

@@ -26,8 +26,8 @@ type SignIn struct {
 
 // SignIn makes this the session of a user: OWASP ASVS 5.0, 7.2.4. It gets a new token, ID and Lifetime, as by
 // [Session.Renew]. What a visitor had put into it goes along, and so do the values of the same user, who signs in anew;
-// of another user, who had not signed out, none stays. It needs a store that knows users, as redisstore and memstore do,
-// else it is [errors.ErrUnsupported], wrapped.
+// of another user, who had not signed out, none stays. It needs a store that knows users, as redisstore, boltstore and
+// memstore do, else it is [errors.ErrUnsupported], wrapped.
 //
 // It is done when the session is saved. That fails with [ErrRevoked] or [ErrLimit] where the sign-in is refused: the
 // session stays as it was, what the request has changed is dropped, and Config.OnError answers, unless the handler has
