@@ -25,10 +25,40 @@ const chaosVariable = "BOLTSTORE_CHAOS_FILE"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(chaosVariable); path != "" {
-		fmt.Println(work(path, os.Getenv(chaosVariable+"_ROUND")))
+		if round := os.Getenv(chaosVariable + "_ROUND"); round == "create" {
+			fmt.Println(createMany(path))
+		} else {
+			fmt.Println(work(path, round))
+		}
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
+}
+
+// createMany makes files until the process is killed.
+func createMany(path string) error {
+	for i := 0; ; i++ {
+		fmt.Println(path + fmt.Sprint(i))
+		store, err := Open(path + fmt.Sprint(i))
+		if err != nil {
+			return err
+		}
+		if err := store.Close(); err != nil {
+			return err
+		}
+	}
+}
+
+func TestKilledWhileItMakesAFile(t *testing.T) {
+	for range 8 {
+		paths := kill(t, filepath.Join(t.TempDir(), "sessions"), "create")
+		for _, path := range paths[max(0, len(paths)-1):] {
+			store := open(t, path)
+			save(t, store, "id", time.Hour)
+			closeStore(t, store)
+			check(t, path)
+		}
+	}
 }
 
 const workers = 4
