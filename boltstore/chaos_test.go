@@ -51,7 +51,7 @@ func createMany(path string) error {
 
 func TestKilledWhileItMakesAFile(t *testing.T) {
 	for range 8 {
-		paths := kill(t, filepath.Join(t.TempDir(), "sessions"), "create")
+		paths := kill(t, filepath.Join(t.TempDir(), "sessions"), "create", 10)
 		for _, path := range paths[max(0, len(paths)-1):] {
 			store := open(t, path)
 			save(t, store, "id", time.Hour)
@@ -246,7 +246,7 @@ func TestKilledAtAnyInstant(t *testing.T) {
 	var models []*model
 	steps, round := 0, 0
 	for ; round < 12 || time.Since(begin) < atLeast; round++ {
-		lines := kill(t, path, fmt.Sprint(round))
+		lines := kill(t, path, fmt.Sprint(round), 200)
 		steps += len(lines) / 2
 		store, err := Open(path)
 		if err != nil {
@@ -298,8 +298,9 @@ func survivors(t *testing.T, store *Store, lines []string) (models []*model) {
 	return models
 }
 
-// kill starts a process, kills it at some instant, and returns the whole lines that it has written.
-func kill(t *testing.T, path, round string) (lines []string) {
+// kill starts a process, kills it at some instant before or after it has written up to most lines, and returns the whole
+// lines that it has written.
+func kill(t *testing.T, path, round string, most int) (lines []string) {
 	t.Helper()
 	process := exec.Command(os.Args[0])
 	process.Env = append(os.Environ(), chaosVariable+"="+path, chaosVariable+"_ROUND="+round)
@@ -311,10 +312,10 @@ func kill(t *testing.T, path, round string) (lines []string) {
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
-	enough := rand.IntN(200)
+	enough := rand.IntN(most)
 	var once sync.Once
 	end := func() { once.Do(func() { _ = process.Process.Kill() }) }
-	if enough < 40 { // perhaps while it opens the file
+	if enough < most/5 { // perhaps while it opens the file
 		time.AfterFunc(time.Duration(rand.IntN(int(100*time.Millisecond))), end)
 	}
 	for reader := bufio.NewReader(output); ; {
