@@ -56,8 +56,8 @@ func (s *Session) saveLate() {
 	}
 }
 
-// saveForResponse saves if there is something to save. That the session has ended is no failure: its response goes on
-// without a cookie.
+// saveForResponse saves if there is something to save. That the session has ended is no failure, unless somebody was to be
+// signed in, or the other sessions of the user to be ended: its response goes on without a cookie.
 func (s *Session) saveForResponse() error {
 	if s.closed != nil {
 		return s.closed
@@ -72,7 +72,8 @@ func (s *Session) saveForResponse() error {
 	var bound boundContext
 	bound.init(s.request.Context(), s.config.StoreTimeout)
 	defer bound.release()
-	if err := s.save(&bound); err != nil && !errors.Is(err, ErrEnded) {
+	promised := s.use.record.IsPromising()
+	if err := s.save(&bound); err != nil && (promised || !errors.Is(err, ErrEnded)) {
 		return err
 	}
 	return nil

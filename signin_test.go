@@ -3,6 +3,7 @@ package session_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -92,6 +93,48 @@ func TestSignInOfAnotherUserKeepsNothingOfTheFirst(t *testing.T) {
 			t.Errorf("alice still has %v, %v", list, err)
 		}
 	})
+}
+
+// What a failed save or Take looks up once more is of the user before.
+func TestSignInOfAnotherUserAfterAFailureKeepsNothingOfTheFirst(t *testing.T) {
+	for name, failure := range map[string]func(r *http.Request, s *session.Session, fail *bool) error{
+		"a save of unknown outcome": func(r *http.Request, s *session.Session, fail *bool) error {
+			*fail = true
+			if err := errors.Join(s.Set("n", 1), s.Sync(r.Context())); err == nil {
+				return errors.New("the save did not fail")
+			}
+			return s.SignIn(session.SignIn{User: "bob"})
+		},
+		"a Take that fails": func(r *http.Request, s *session.Session, fail *bool) error {
+			err := errors.Join(s.SignIn(session.SignIn{User: "bob"}), visits.Set(s, 1))
+			*fail = true
+			if _, failed := visits.Take(r.Context(), s); failed == nil || errors.Is(failed, session.ErrNoKey) {
+				return fmt.Errorf("the Take: %v", failed)
+			}
+			visits.Delete(s)
+			return err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fail := false
+			manager := testkit.NewManager(t, session.Config{Store: testkit.HookedStore{
+				Store: new(memstore.Store), After: func(_ context.Context, method string) error {
+					if fail && method == "Save" {
+						fail = false
+						return errors.New("reply lost")
+					}
+					return nil
+				},
+			}})
+			d := testkit.NewDevice(t, manager)
+			d.SignIn("alice")
+			d.Do(func(_ *http.Request, s *session.Session) error { return s.Set("secret", 1) })
+			d.Do(func(r *http.Request, s *session.Session) error { return failure(r, s, &fail) })
+			if got, want := d.View(), (testkit.View{Status: 200, User: "bob", Values: "{}"}); got != want {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
 }
 
 func TestSignInAnewAndRenewKeepTheUserAndTheValues(t *testing.T) {

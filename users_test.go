@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -393,5 +394,64 @@ func TestReasonsAreWords(t *testing.T) {
 	got := fmt.Sprint(session.ByUser, session.ByOperator, session.CredentialChanged, session.OverLimit, session.Reason(0))
 	if got != "by_user by_operator credential_changed over_limit " {
 		t.Error(got)
+	}
+}
+
+// Whoever changes a password must not read that the other devices are signed out when one of those has ended this session
+// in between, and with it what this request was about to do.
+func TestEndOthersAndSignInDoNotSucceedInASessionThatHasEnded(t *testing.T) {
+	testkit.OnEachStore(t, func(t *testing.T, store testkit.UserStore) {
+		for name, c := range map[string]struct {
+			do     func(s *session.Session) error
+			status int
+		}{
+			"EndOthers": {func(s *session.Session) error { return s.EndOthers(session.CredentialChanged) }, http.StatusServiceUnavailable},
+			"SignIn":    {func(s *session.Session) error { return s.SignIn(session.SignIn{User: "alice"}) }, http.StatusServiceUnavailable},
+			"Renew":     {func(s *session.Session) error { return s.Renew() }, http.StatusOK},
+			"Set":       {func(s *session.Session) error { return s.Set("n", 1) }, http.StatusOK},
+		} {
+			t.Run(name, func(t *testing.T) {
+				d := newDevices(t, session.Config{Store: store})
+				response := d.phone.Do(func(_ *http.Request, s *session.Session) error {
+					d.laptop.Do(func(_ *http.Request, thief *session.Session) error { return thief.EndOthers(session.ByUser) })
+					return c.do(s)
+				})
+				if cookie := response.Header.Get("Set-Cookie"); response.StatusCode != c.status || cookie != "" {
+					t.Errorf("status %d, cookie %q", response.StatusCode, cookie)
+				}
+				d.want(t, ended(session.ByUser), signedInAs("alice"))
+				if err := d.manager.EndAll(t.Context(), "alice", session.ByUser); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	})
+}
+
+// ErrRenewed says that nothing was done, so that the client can ask again.
+func TestEndOthersThatMeetsARenewalHasStoredNothing(t *testing.T) {
+	store := new(memstore.Store)
+	direct := testkit.NewManager(t, session.Config{Store: store})
+	d := testkit.NewDevice(t, direct)
+	d.SignIn("alice")
+	slow, renewed := d.Twin(), false
+	renew := func(_ context.Context, method string) error {
+		if method == "RemoveOthers" && !renewed {
+			renewed = true
+			d.Do(func(_ *http.Request, s *session.Session) error { return s.Renew() })
+		}
+		return nil
+	}
+	manager := testkit.NewManager(t, session.Config{Store: testkit.HookedStore{Store: store, Before: renew}})
+	response := slow.Raw(manager.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		if err := errors.Join(visits.Update(s, func(n int) int { return n + 1 }), s.EndOthers(session.ByUser)); err != nil {
+			t.Error(err)
+		}
+	}))
+	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") != "1" {
+		t.Errorf("status %d, headers %v", response.StatusCode, response.Header)
+	}
+	if got := d.View(); got != signedInAs("alice") {
+		t.Errorf("the renewed session is %+v", got)
 	}
 }

@@ -73,9 +73,9 @@ func TestPassword(t *testing.T) {
 // aclFor is the smallest ACL, as in the package comment, by NoScripts.
 var aclFor = map[bool]string{
 	false: "+getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get " +
-		"+exists +zrank +zscore +zadd +zrem +zrange +zcard +zremrangebyrank",
+		"+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank",
 	true: "+getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard " +
-		"+pexpire +unlink +exists +zrank +zadd +zrem +zrange +zremrangebyrank",
+		"+pexpire +unlink +exists +zrank +zadd +zrem +zrange +zpopmin +zremrangebyrank",
 }
 
 // exercise goes every way through the store, and returns the first error.

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"strings"
@@ -26,7 +27,29 @@ func operations(ctx context.Context, store *redisstore.Store, id string) map[str
 	_, create := store.Save(ctx, id, nil, value("1"), time.Minute)
 	_, replace := store.Save(ctx, id, value("1"), value("2"), time.Minute)
 	_, remove := store.Delete(ctx, id, nil)
-	return map[string]error{"load": load, "create": create, "replace": replace, "delete": remove, "ping": store.Ping(ctx)}
+	_, removeOnly := store.Delete(ctx, id, value("1"))
+	errs := usersOperations(ctx, store, "user:"+id)
+	maps.Copy(errs, map[string]error{
+		"load": load, "create": create, "replace": replace, "delete": remove, "delete of one value": removeOnly, "ping": store.Ping(ctx),
+	})
+	return errs
+}
+
+// usersOperations calls every method that knows users once, and returns their errors by name.
+func usersOperations(ctx context.Context, store *redisstore.Store, id string) map[string]error {
+	user, entry := driver.UserOf(id), driver.Entry{ID: id, Stamp: "none", Keep: time.Minute}
+	_, load := store.Load(ctx, id, time.Minute)
+	_, _, peek := store.Peek(ctx, id)
+	_, stamp := store.Stamp(ctx, user)
+	_, add := store.Add(ctx, entry)
+	_, others := store.RemoveOthers(ctx, id)
+	_, all := store.RemoveAll(ctx, user)
+	_, members := store.Members(ctx, user)
+	return map[string]error{
+		"load of a user": load, "peek of a user": peek, "stamp": stamp, "add": add, "remove others": others, "remove all": all,
+		"members": members, "replace a member": store.Replace(ctx, id, entry), "remove": store.Remove(ctx, id),
+		"bury": store.Bury(ctx, value("1"), time.Minute, id),
+	}
 }
 
 // wantErrors checks that every method fails with an error that says all of this, and no sentinel.
@@ -37,8 +60,10 @@ func wantErrors(t *testing.T, errs map[string]error, want ...string) {
 			t.Errorf("%s: %v; want an error with the prefix once", name, err)
 			continue
 		}
-		if errors.Is(err, driver.ErrNotFound) || errors.Is(err, driver.ErrConflict) {
-			t.Errorf("%s: %v; want another error", name, err)
+		for _, other := range []error{driver.ErrNotFound, driver.ErrConflict, driver.ErrRemoved, driver.ErrStamp} {
+			if errors.Is(err, other) {
+				t.Errorf("%s: %v; want another error", name, err)
+			}
 		}
 		for _, text := range want {
 			if !strings.Contains(err.Error(), text) {
@@ -173,8 +198,46 @@ func TestOutOfMemory(t *testing.T) {
 		if keys, _ := redis.Strings(server.Do(t, "KEYS", "*"), nil); len(keys) != 1 {
 			t.Errorf("keys: %q", keys)
 		}
-		if got, err := store.Delete(t.Context(), id, nil); err != nil || string(got) != string(v) {
-			t.Errorf("Delete = %q, %v", got, err)
+		_, remove := store.Delete(t.Context(), id, v)
+		if options.NoScripts { // there is no MULTI when Redis is full
+			wantErrors(t, map[string]error{"delete": remove}, "OOM")
+			_, remove = store.Delete(t.Context(), id, nil)
+		}
+		if remove != nil {
+			t.Errorf("Delete = %v", remove)
+		}
+	})
+}
+
+// Signing out must work when nobody can sign in any more.
+func TestOutOfMemoryOfAUser(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		store, user, ctx := open(t, server.Addr(), options), rand.Text(), t.Context()
+		server.Do(t, "CONFIG", "SET", "maxmemory", 0)
+		stamp, err := store.Stamp(ctx, user)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{":1", ":2", ":3"} {
+			mustAdd(t, store, user+name)
+		}
+		server.Do(t, "CONFIG", "SET", "maxmemory", 1)
+		_, add := store.Add(ctx, driver.Entry{ID: user + ":4", Keep: time.Minute})
+		wantErrors(t, map[string]error{"add": add}, "OOM", "raise its maxmemory")
+		remove := store.Remove(ctx, user+":1")
+		others, err := store.RemoveOthers(ctx, user+":2")
+		if options.NoScripts { // there is no MULTI when Redis is full
+			wantErrors(t, map[string]error{"remove others": err}, "OOM")
+			others, err = []string{user + ":3"}, store.Remove(ctx, user+":3")
+		}
+		all, err2 := store.RemoveAll(ctx, user)
+		if err := errors.Join(remove, err, err2); err != nil || len(others) != 1 || len(all) != 1 {
+			t.Errorf("removed %q and %q, %v", others, all, err)
+		}
+		if _, err := store.Add(ctx, driver.Entry{ID: user + ":2", Stamp: stamp, Keep: time.Minute}); err != driver.ErrStamp {
+			t.Errorf("Add with the old stamp: %v", err)
 		}
 	})
 }

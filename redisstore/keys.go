@@ -54,3 +54,11 @@ func member(id string) string {
 func (u user) key(member string) string { return u.slot + member }
 
 func (u user) id(member string) string { return u.name + ":" + member }
+
+// ids are those of members, nil if there are none.
+func (u user) ids(members []string) (ids []string) {
+	for _, member := range members {
+		ids = append(ids, u.id(member))
+	}
+	return ids
+}

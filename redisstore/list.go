@@ -8,9 +8,6 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-// stampTTL is how long, in milliseconds, a stamp lives after it was last asked for or changed.
-const stampTTL = 24 * 60 * 60 * 1000
-
 // The answer to a step is changed, the members that it has taken from the list, or one of these, and nothing is changed.
 const (
 	otherStamp = int64(4)
@@ -136,27 +133,26 @@ func (u user) replace(was string, e driver.Entry) step {
 	}
 }
 
+// A stamp that is gone differs from any other, and can be deleted when Redis is full.
 var removeOthersScript = newScript(`
-local list, stamp = KEYS[1], KEYS[2]
-local keep, new, ttl = unpack(ARGV)
-
+local list, stamp, keep = KEYS[1], KEYS[2], ARGV[1]
 local rank = redis.call('ZRANK', list, keep)
 if not rank then return 6 end
 local members = redis.call('ZRANGE', list, 0, -1)
 table.remove(members, rank + 1)
 redis.call('ZREMRANGEBYRANK', list, rank + 1, -1)
 if rank > 0 then redis.call('ZREMRANGEBYRANK', list, 0, rank - 1) end
-redis.call('SET', stamp, new, 'PX', ttl)
+redis.call('UNLINK', stamp)
 return members`)
 
 // removeOthers is the step of a RemoveOthers.
-func (u user) removeOthers(keep, stamp string) step {
+func (u user) removeOthers(keep string) step {
 	keep = member(keep)
 	return step{
 		script: removeOthersScript,
 		first:  []Command{cmd("GETEX", u.stamp)},
 		keys:   []string{u.list, u.stamp},
-		args:   []any{keep, stamp, stampTTL},
+		args:   []any{keep},
 		plan: func(now state) (commands []Command, answer any) {
 			place := slices.Index(now.members, keep)
 			if place < 0 {
@@ -166,23 +162,7 @@ func (u user) removeOthers(keep, stamp string) step {
 			if place > 0 {
 				commands = append(commands, cmd("ZREMRANGEBYRANK", u.list, 0, place-1))
 			}
-			return append(commands, cmd("SET", u.stamp, stamp, "PX", stampTTL)), slices.Delete(now.members, place, place+1)
-		},
-	}
-}
-
-var removeAllScript = newScript(`
-local members = redis.call('ZRANGE', KEYS[1], 0, -1)
-redis.call('UNLINK', KEYS[1])
-return members`)
-
-// removeAll is the step of a RemoveAll that follows its new stamp.
-func (u user) removeAll() step {
-	return step{
-		script: removeAllScript,
-		keys:   []string{u.list},
-		plan: func(now state) (commands []Command, answer any) {
-			return []Command{cmd("UNLINK", u.list)}, now.members
+			return append(commands, cmd("UNLINK", u.stamp)), slices.Delete(now.members, place, place+1)
 		},
 	}
 }

@@ -21,12 +21,12 @@
 // The least that an ACL user needs is
 //
 //	~session:* ~{session:* +getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get
-//	+exists +zrank +zscore +zadd +zrem +zrange +zcard +zremrangebyrank
+//	+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank
 //
 // or, with NoScripts,
 //
 //	~session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard +pexpire +unlink
-//	+exists +zrank +zadd +zrem +zrange +zremrangebyrank
+//	+exists +zrank +zadd +zrem +zrange +zpopmin +zremrangebyrank
 //
 // and +select in both for a database other than 0. [SentinelConfig] and package redisstore/goredis say what they need
 // besides.
@@ -47,16 +47,15 @@ var _ driver.Store = (*Store)(nil)
 // Store is a [driver.Store] on Redis, with [driver.Users]. It is safe for concurrent use. Make one with [Open],
 // [OpenSentinel], [New] or [NewWithClient].
 //
-// Every method obeys the deadline of its context, or takes at most 3 seconds where the context has none; only writing a
-// large value to a server that hangs may take up to the pool's write timeout longer. Cancellation counts when the method
-// is called; what has begun goes on until the deadline. A command whose connection broke is repeated once on a new
-// connection, so that a restart of Redis fails no request; one that timed out is not. After a READONLY, the sign of a
-// failover, and after a NOAUTH or WRONGPASS, the sign of a password that was changed, the connection is closed and the
-// command repeated once on a new one.
+// Every method obeys the deadline of its context, or takes at most 3 seconds for each flush where the context has none;
+// only writing a large value to a server that hangs may take up to the pool's write timeout longer. Cancellation counts
+// when the method is called; what has begun goes on until the deadline. A command whose connection broke is repeated once
+// on a new connection, so that a restart of Redis fails no request; one that timed out is not. After a READONLY, the sign
+// of a failover, and after a NOAUTH or WRONGPASS, the sign of a password that was changed, the connection is closed and
+// the command repeated once on a new one.
 //
 // Errors say what failed and what to do, and hold neither a password nor a session's values. Other than those of package
-// driver, they wrap a [Refusal] of the server, or what redigo, [Options.Credentials]
-// or the [Client] returned.
+// driver, they wrap a [Refusal] of the server, or what redigo, [Options.Credentials] or the [Client] returned.
 type Store struct {
 	client  Client
 	watcher *pool // for NoScripts, else nil

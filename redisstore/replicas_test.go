@@ -36,6 +36,17 @@ func TestReplicas(t *testing.T) {
 	if got, err := store.Save(t.Context(), "1", first, value("3"), time.Minute); err != driver.ErrConflict {
 		t.Errorf("a stale save = %.50q, %v", got, err)
 	}
+	mustAdd(t, store, "alice:1")
+	commands = master.Commands(t, func() {
+		_, _ = store.Load(t.Context(), "alice:1", time.Minute)
+		_, _ = store.RemoveAll(t.Context(), "alice")
+	})
+	commands = slices.DeleteFunc(commands, func(name string) bool {
+		return !slices.Contains([]string{"ZRANK", "GETEX", "UNLINK", "ZPOPMIN", "WAIT"}, name)
+	})
+	if got := strings.Join(commands, " "); got != "ZRANK GETEX UNLINK WAIT ZPOPMIN WAIT" {
+		t.Errorf("commands = %s; want a WAIT behind each change, and none behind a load", got)
+	}
 
 	replica.Stop()
 	third := value("3")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -14,6 +15,9 @@ import (
 )
 
 var _ driver.Users = (*Store)(nil)
+
+// stampTTL is how long, in milliseconds, a stamp lives after it was last asked for.
+const stampTTL = 24 * 60 * 60 * 1000
 
 // Stamp implements [driver.Users].
 func (s *Store) Stamp(ctx context.Context, user string) (string, error) {
@@ -64,7 +68,7 @@ func (s *Store) Remove(ctx context.Context, id string) error {
 // RemoveOthers implements [driver.Users].
 func (s *Store) RemoveOthers(ctx context.Context, keep string) (removed []string, err error) {
 	u := s.userOf(keep)
-	answer, lost, err := s.take(ctx, u, u.removeOthers(keep, rand.Text()))
+	answer, lost, err := s.take(ctx, u, u.removeOthers(keep))
 	if answer == notListed && lost != nil {
 		err = lost
 	}
@@ -72,15 +76,36 @@ func (s *Store) RemoveOthers(ctx context.Context, keep string) (removed []string
 	return removed, s.failed("remove all but", keep, err)
 }
 
-// RemoveAll implements [driver.Users].
+// RemoveAll implements [driver.Users]. It does without a transaction, which Redis refuses when it is full.
 func (s *Store) RemoveAll(ctx context.Context, user string) (removed []string, err error) {
 	u := s.user(user)
-	if _, _, err := s.one(ctx, "SET", u.stamp, rand.Text(), "PX", stampTTL); err != nil {
+	if _, _, err := s.one(ctx, "UNLINK", u.stamp); err != nil {
 		return nil, s.failed("remove all of", user, err)
 	}
-	answer, _, err := s.take(ctx, u, u.removeAll())
-	removed, err = u.outcome(answer, err)
-	return removed, s.failed("remove all of", user, err)
+	reply, _, err := s.one(ctx, "ZPOPMIN", u.list, math.MaxInt32)
+	if err != nil {
+		return nil, s.failed("remove all of", user, err)
+	}
+	members, err := popped(reply)
+	return u.ids(members), s.failed("remove all of", user, err)
+}
+
+// popped are the members in the reply to a ZPOPMIN, where each comes with its score: one after the other, or in pairs.
+func popped(reply any) (members []string, err error) {
+	elements, err := redis.Values(reply, nil)
+	for i, element := range elements {
+		if pair, ok := element.([]any); ok && len(pair) > 0 {
+			element = pair[0]
+		} else if i%2 == 1 {
+			continue
+		}
+		member, err := redis.String(element, nil)
+		if err != nil {
+			return nil, err
+		}
+		members = append(members, member)
+	}
+	return members, err
 }
 
 // outcome is that of a step.
@@ -102,10 +127,7 @@ func (u user) outcome(answer any, err error) (ids []string, _ error) {
 	if !ok {
 		members, err = redis.Strings(answer, nil)
 	}
-	for _, member := range members {
-		ids = append(ids, u.id(member))
-	}
-	return ids, err
+	return u.ids(members), err
 }
 
 // Bury implements [driver.Users].

@@ -196,7 +196,8 @@ func (s suite) deleteOnly() {
 	s.want(nil, driver.ErrNotFound)(s.removeOnly(first))
 	s.mustSave(nil, first)
 	s.mustSave(first, second)
-	for _, other := range [][]byte{first, value("3"), value("3333"), {}} {
+	longer := append(bytes.Clone(second), ' ')
+	for _, other := range [][]byte{first, value("3"), value("3333"), longer, {}} {
 		s.want(second, driver.ErrConflict)(s.removeOnly(other))
 		s.wantStored(second)
 	}

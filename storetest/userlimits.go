@@ -132,6 +132,15 @@ func (s users) expire() {
 	s.wantLoad(id, v, driver.ErrRemoved)
 }
 
+func (s users) lengthened() {
+	id, _ := s.stored(long)
+	s.wantIDs()(s.Add(s.ctx, driver.Entry{ID: id, Keep: short}))
+	next, _ := s.stored(long)
+	s.wantErr(nil, s.Replace(s.ctx, id, s.entry(next)))
+	s.advance(short + short/2)
+	s.wantMembers(next)
+}
+
 func (s users) notShortened() {
 	first, v := s.added()
 	id, _ := s.stored(long)

@@ -41,6 +41,7 @@ func runUsers(t *testing.T, open func(t *testing.T) driver.Store) {
 		"many are buried, found and removed":                users.many,
 		"users are apart":                                   users.apart,
 		"a list expires":                                    users.expire,
+		"a list is lengthened":                              users.lengthened,
 		"a list is not shortened":                           users.notShortened,
 		"concurrent additions keep to the limit":            users.concurrentAdds,
 		"concurrent additions are refused beyond the limit": users.concurrentRefusals,

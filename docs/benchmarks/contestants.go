@@ -62,6 +62,7 @@ const (
 	nameBare    = "bare"
 	nameFloor   = "floor"
 	nameSession = "session"
+	nameUser    = "session user"
 )
 
 // contestants are in the order in which they take their turns.
@@ -81,7 +82,15 @@ var contestants = []contestant{
 		name: nameSession,
 		about: "This repository, `redisstore.Open(url, redisstore.Options{})` and `session.Config{Store: store}` as in its README; `Cookie.InsecureHTTP`, as there is no TLS here, and a " +
 			"`MaxBytes` of 32 MiB for the large values.",
-		open: openSession,
+		open: func(a address) (library, error) { return openSession(a) },
+	},
+	{
+		name:  nameUser,
+		about: "The same, in a session that `SignIn` has given a user of its own: each load asks the list of that user too.",
+		open: func(a address) (library, error) {
+			library, err := openSession(a)
+			return userLibrary{library}, err
+		},
 	},
 	{
 		name:  "scs",
@@ -246,10 +255,10 @@ func (f floorLibrary) end(_ http.ResponseWriter, r *http.Request) error {
 
 type sessionLibrary struct{ manager *session.Manager }
 
-func openSession(a address) (library, error) {
+func openSession(a address) (sessionLibrary, error) {
 	store, err := ownredisstore.Open(a.url(), ownredisstore.Options{})
 	if err != nil {
-		return nil, err
+		return sessionLibrary{}, err
 	}
 	manager, err := session.New(session.Config{
 		Store:    store,
@@ -304,6 +313,17 @@ func (l sessionLibrary) end(_ http.ResponseWriter, r *http.Request) error {
 	}
 	s.Destroy()
 	return nil
+}
+
+// A userLibrary is a sessionLibrary whose sessions belong to a user each.
+type userLibrary struct{ sessionLibrary }
+
+func (l userLibrary) begin(w http.ResponseWriter, r *http.Request, members []member) error {
+	s, err := session.Load(r.Context())
+	if err != nil {
+		return err
+	}
+	return errors.Join(s.SignIn(session.SignIn{User: rand.Text()}), l.sessionLibrary.begin(w, r, members))
 }
 
 var errNoVisits = errors.New("the session has no visits")

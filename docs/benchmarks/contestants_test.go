@@ -111,9 +111,12 @@ func TestEveryContestantSendsItsCommands(t *testing.T) {
 	scsIdle := append([]string{"GET"}, scsSave...)
 	gorilla := map[work][]string{untouched: nil, read: {"GET"}, write: {"GET", "SETEX"}, begin: {"SETEX"}}
 	want := map[string]map[work][]string{
-		nameBare:       {untouched: nil, read: nil, write: nil, begin: nil},
-		nameFloor:      {untouched: nil, read: {"GETEX"}, write: {"GETEX", "SET"}, begin: {"SET"}},
-		nameSession:    {untouched: nil, read: {"GETEX"}, write: {"GETEX", "SET", "EVALSHA"}, begin: {"SET"}},
+		nameBare:    {untouched: nil, read: nil, write: nil, begin: nil},
+		nameFloor:   {untouched: nil, read: {"GETEX"}, write: {"GETEX", "SET"}, begin: {"SET"}},
+		nameSession: {untouched: nil, read: {"GETEX"}, write: {"GETEX", "SET", "EVALSHA"}, begin: {"SET"}},
+		nameUser: {
+			untouched: nil, read: {"ZRANK", "GETEX"}, write: {"ZRANK", "GETEX", "SET", "EVALSHA"}, begin: {"SET", "GETEX", "ZRANGE", "GETEX", "EVALSHA"},
+		},
 		"scs":          {untouched: scsUse, read: scsUse, write: scsIdle, begin: scsSave},
 		"scs JSON":     {untouched: scsUse, read: scsUse, write: scsIdle, begin: scsSave},
 		"scs idle":     {untouched: scsIdle, read: scsIdle, write: scsIdle, begin: scsSave},

@@ -14,7 +14,7 @@ import (
 
 // invented returns what a run of the plan could have found.
 func invented(p plan) *outcome {
-	speed := map[string]float64{nameBare: 2, nameFloor: 1, nameSession: 1.04, "scs": 0.45, "scs JSON": 0.52, "scs idle": 0.3, "gorilla": 0.35, "gorilla JSON": 0.4}
+	speed := map[string]float64{nameBare: 2, nameFloor: 1, nameSession: 1.04, nameUser: 1, "scs": 0.45, "scs JSON": 0.52, "scs idle": 0.3, "gorilla": 0.35, "gorilla JSON": 0.4}
 	o := &outcome{command: "go run .", started: time.Unix(1_790_000_000, 0), took: 14 * time.Minute, plan: p, budgets: make(map[budgetKey]budget)}
 	o.machine = machine{"go1.25.0", "7.0.15", "linux/amd64", "CPU", 2}
 	for _, c := range p.cells {

@@ -45,7 +45,7 @@ var rateTargets = []struct {
 }
 
 func (o *outcome) targets() []target {
-	all := o.rateTargets()
+	all := append(o.rateTargets(), o.userTargets()...)
 	all = append(all, o.saveTargets()...)
 	all = append(all, o.largeTarget())
 	all = append(all, o.allocTargets()...)
@@ -66,6 +66,27 @@ func (o *outcome) rateTargets() []target {
 				all = append(all, atLeast(r, r.bestRival(), t.rival))
 			}
 		}
+	}
+	return all
+}
+
+// userTargets limit what the list of a user costs a load.
+func (o *outcome) userTargets() []target {
+	const least = 0.94
+	var all []target
+	for _, network := range []string{"unix", "tcp"} {
+		r := o.find(cell{read, size4kB, 32, network})
+		if r == nil {
+			continue
+		}
+		ratio := r.ratio(nameUser, nameSession)
+		all = append(all, target{
+			what:     fmt.Sprintf("%s, of a user, against session", r.cell),
+			want:     fmt.Sprintf("≥ %.2f", least),
+			got:      fmt.Sprintf("%.2f (%.2f to %.2f)", ratio.median, ratio.low, ratio.high),
+			met:      ratio.median >= least,
+			measured: true,
+		})
 	}
 	return all
 }

@@ -29,14 +29,23 @@ func (r *Record) endAt(ctx context.Context, mark mark) error {
 	return err
 }
 
-// rebase makes the changes of this request on current, which is what the store has.
+// rebase makes the changes of this request on current, which is what the store has; on nothing if another user signs in.
 func (r *Record) rebase(current value.Value) error {
-	members, err := r.changed(current.Members)
+	base := current.Members
+	if !r.carries() {
+		base = object.Object{}
+	}
+	members, err := r.changed(base)
 	if err != nil {
 		return err
 	}
 	r.stored, r.members = current, members
 	return nil
+}
+
+// carries reports whether the old values go along when the session gets a new token.
+func (r *Record) carries() bool {
+	return r.signing == nil || r.owner.user() == "" || r.owner.user() == r.signing.User
 }
 
 // changed returns members with the changes of this request.

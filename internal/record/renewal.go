@@ -96,6 +96,3 @@ func (n *renewal) storeOwn(ctx context.Context) error {
 	}
 	return n.store(ctx, own)
 }
-
-// carries reports whether the old values go along.
-func (n *renewal) carries() bool { return n.owner.user() == "" || n.owner.user() == n.user }

@@ -14,6 +14,10 @@ func (r *Record) IsUnchanged() bool {
 	return r.todo == todo{} && r.destroyed == nil && r.unsure == nil && object.Equal(r.stored.Members, r.members)
 }
 
+// IsPromising reports whether the next save signs somebody in or ends other sessions. A response that goes on although
+// that was not done would be taken for a promise.
+func (r *Record) IsPromising() bool { return r.signing != nil || r.others != 0 }
+
 // Save brings the store up to what the request did to its session. It returns ErrEnded or ErrRenewed if the session is
 // over; its changes are dropped. So they are after ErrRevoked and ErrLimit, which refuse a sign-in.
 //
@@ -30,6 +34,12 @@ func (r *Record) Save(ctx context.Context, gone error) error {
 	if gone != nil && r.needsToken() {
 		r.Discard()
 		return fmt.Errorf("session: neither begun nor renewed, for its client is gone: %w", gone)
+	}
+	if !r.needsToken() {
+		// This can be ErrRenewed, and then nothing else is done. To do it twice does no harm.
+		if err := r.endOthers(ctx); err != nil {
+			return err
+		}
 	}
 	if err := r.store(ctx); err != nil {
 		return err

@@ -1,24 +1,21 @@
 package record
 
-import (
-	"time"
-
-	"github.com/sessionkv/session/internal/object"
-)
+import "time"
 
 // SignIn lets the next save give the session a new token and a user. Values of nobody, and of the same user, go along;
 // of those of another user nothing does but what this request has set.
 func (r *Record) SignIn(in SignIn) error {
-	if user := r.User(); user != "" && user != in.User {
-		members, err := r.changed(object.Object{})
-		if err != nil {
-			return err
-		}
-		r.members = members
-	}
+	before := r.signing
 	in.at = time.Now().UnixMilli()
 	r.signing = &in
-	return nil
+	if r.owner.user() == "" {
+		return nil
+	}
+	err := r.rebase(r.stored)
+	if err != nil {
+		r.signing = before
+	}
+	return err
 }
 
 // User returns whose session it is, "" for nobody's.

@@ -18,7 +18,7 @@ import (
 // The smallest ACL, as in the package comments of redisstore and of goredis.
 const (
 	aclForAll = "+getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get " +
-		"+exists +zrank +zscore +zadd +zrem +zrange +zcard +zremrangebyrank"
+		"+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank"
 	aclForCluster = "+cluster|slots +asking"
 )
 
@@ -86,7 +86,10 @@ func exerciseUsers(ctx context.Context, store *redisstore.Store) error {
 	if err := store.Remove(ctx, user+":1"); err != nil {
 		return err
 	}
-	_, err := store.RemoveOthers(ctx, user+":3")
+	if _, err := store.RemoveOthers(ctx, user+":3"); err != nil {
+		return err
+	}
+	_, err := store.RemoveAll(ctx, user)
 	return err
 }
 

@@ -12,9 +12,9 @@
 // The ACL user needs what package redisstore lists, and on a cluster +cluster|slots, to find the nodes, and +asking, for
 // slots that are being moved.
 //
-// The store promises what package redisstore says, on every kind of Redis. What belongs to one session is in one slot,
-// and a save goes to the node of that slot, on one connection and in order. MOVED and ASK are followed, so that slots can
-// be moved while requests run.
+// The store promises what package redisstore says, on every kind of Redis. What belongs to one session or user is
+// in one slot, and a save goes to the node of that slot, on one connection and in order. MOVED and ASK are followed, each
+// command by itself, so that slots can be moved while requests run.
 //
 // go-redis's automatic retries, which would repeat a save without saying so, do not apply to the store's commands,
 // whatever the client's MaxRetries. A command whose connection broke is repeated once, as package redisstore does it.

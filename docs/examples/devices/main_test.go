@@ -102,7 +102,7 @@ func TestOperator(t *testing.T) {
 	o.Get("/operator?user=alice").WantPage("alice has no session.")
 }
 
-func TestSignOut(t *testing.T) {
+func TestSignOutIsOnEveryPage(t *testing.T) {
 	site := newSite(t)
 	b, other := site.signedIn("alice", firefox), site.signedIn("alice", phone)
 	for _, path := range []string{"/", "/password"} {

@@ -1,0 +1,143 @@
+package campaign
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/gomodule/redigo/redis"
+
+	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
+	"github.com/sessionkv/session/internal/redistest"
+	"github.com/sessionkv/session/internal/testkit"
+	"github.com/sessionkv/session/redisstore"
+)
+
+// flushes is a Client that notes the commands of each flush. It serves one call at a time.
+type flushes struct {
+	conn redis.Conn
+	all  []string
+}
+
+func (f *flushes) Do(_ context.Context, _ string, commands ...redisstore.Command) (replies []any, lost, err error) {
+	var names []string
+	for _, command := range commands {
+		name := command.Name
+		if name == "SET" && len(command.Args) > 2 && command.Args[2] == "NX" {
+			name = "SET NX"
+		}
+		names = append(names, "`"+name+"`")
+		if err := f.conn.Send(command.Name, command.Args...); err != nil {
+			return nil, nil, err
+		}
+	}
+	f.all = append(f.all, strings.Join(names, " "))
+	if err := f.conn.Flush(); err != nil {
+		return nil, nil, err
+	}
+	for range commands {
+		reply, err := f.conn.Receive()
+		if refusal, ok := err.(redis.Error); ok {
+			reply, err = redisstore.Refusal(refusal), nil
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+		replies = append(replies, reply)
+	}
+	return replies, nil, nil
+}
+
+func (f *flushes) Close() error { return f.conn.Close() }
+
+// A request is one of a client, or a call about a user.
+type request struct {
+	kind   string // as docs/operations.md calls it
+	device *testkit.Device
+	step   func(s *session.Session) error
+	call   func() error
+}
+
+func read(*session.Session) error        { return nil }
+func set(s *session.Session) error       { return s.Set("n", rand.Text()) }
+func destroy(s *session.Session) error   { s.Destroy(); return nil }
+func endOthers(s *session.Session) error { return s.EndOthers(session.ByUser) }
+
+func signIn(user string) func(s *session.Session) error {
+	return func(s *session.Session) error { return s.SignIn(session.SignIn{User: user}) }
+}
+
+func do(d *testkit.Device, step func(s *session.Session) error) {
+	d.Do(func(_ *http.Request, s *session.Session) error { return step(s) })
+}
+
+// allRequests are of all kinds. Redis knows the scripts by then.
+func allRequests(t *testing.T, store driver.Store) []request {
+	sessions := testkit.NewManager(t, session.Config{Store: store})
+	single := testkit.NewManager(t, session.Config{Store: store, SessionsPerUser: 1})
+	after := func(steps ...func(s *session.Session) error) *testkit.Device { // a client that has made these requests
+		d := testkit.NewDevice(t, sessions)
+		for _, step := range steps {
+			do(d, step)
+		}
+		return d
+	}
+	ctx, renew := t.Context(), (*session.Session).Renew
+	after(set, set, signIn("dave"), renew, endOthers, destroy)
+	_ = sessions.EndAll(ctx, "dave", session.ByUser)
+	alice, carol := after(signIn("alice")), after(signIn("carol"))
+	after(signIn("carol"))
+	after(signIn("bob"))
+	var id string
+	list := func() error {
+		all, err := sessions.List(ctx, "alice")
+		id = all[0].ID()
+		return err
+	}
+	return []request{
+		{kind: "reads, or sets what is there already", device: after(set), step: read},
+		{kind: "changes", device: after(set), step: set},
+		{kind: "begins a session", device: after(), step: set},
+		{kind: "`Renew`, with or without changes", device: after(set), step: renew},
+		{kind: "`Destroy`", device: after(set), step: destroy},
+		{kind: "`SignIn` without a session", device: after(), step: signIn("erin")},
+		{kind: "`SignIn` of a visitor", device: after(set), step: signIn("frank")},
+		{kind: "`SignIn` of one more than `SessionsPerUser`", device: testkit.NewDevice(t, single), step: signIn("bob")},
+		{kind: "a user's, reads", device: alice, step: read},
+		{kind: "a user's, changes", device: alice, step: set},
+		{kind: "a user's, `Renew`, or `SignIn` of the same user", device: alice, step: signIn("alice")},
+		{kind: "a user's, `EndOthers`", device: carol, step: endOthers},
+		{kind: "a user's, `Destroy`", device: carol, step: destroy},
+		{kind: "`Manager.Stamp`", call: func() error { _, err := sessions.Stamp(ctx, "alice"); return err }},
+		{kind: "`Manager.List`", call: list},
+		{kind: "`Manager.End`", call: func() error { return sessions.End(ctx, "alice", id, session.ByUser) }},
+		{kind: "`Manager.EndAll`", call: func() error { return sessions.EndAll(ctx, "frank", session.ByUser) }},
+	}
+}
+
+// The tables of docs/operations.md say which commands a request sends, and in how many round trips.
+func TestOperationsTellsTheCommandsOfRequests(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join(repository, "docs/operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := &flushes{conn: redistest.Start(t).Dial(t)}
+	for _, r := range allRequests(t, redisstore.NewWithClient(f, redisstore.Options{})) {
+		f.all = nil
+		if r.call == nil {
+			do(r.device, r.step)
+		} else if err := r.call(); err != nil {
+			t.Error(err)
+		}
+		if want := fmt.Sprintf("| %s | %s | %d |", r.kind, strings.Join(f.all, "; "), len(f.all)); !strings.Contains(string(text), want) {
+			t.Errorf("docs/operations.md does not have this row:\n%s", want)
+		}
+	}
+}
