@@ -102,5 +102,8 @@ func (r *Record) touch(ctx context.Context) error {
 		return r.endAt(ctx, *found.mark)
 	}
 	r.keptFor(ttl)
+	if r.unsure != nil {
+		return nil // the repeat of that save must still find what it was made from, or fail
+	}
 	return r.rebase(found.value)
 }
