@@ -105,5 +105,8 @@ func (r *Record) touch(ctx context.Context) error {
 	if r.unsure != nil {
 		return nil // the repeat of that save must still find what it was made from, or fail
 	}
-	return r.rebase(found.value)
+	if r.IsProved() {
+		r.proved = found.binding
+	}
+	return r.rebase(r.confirm(ctx, found.value))
 }
