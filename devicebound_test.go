@@ -249,6 +249,39 @@ func TestSessionIsBoundWhenTheCookieHasArrived(t *testing.T) {
 	})
 }
 
+// A Load counts as such a request also behind a Peek, which is none, and leaves what was changed in between to the save.
+func TestSessionIsBoundByALoadBehindAPeek(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(countedStore)
+		manager := testkit.NewManager(t, session.Config{Store: store, DeviceBound: devicePath, Logger: new(testkit.Logs).Logger()})
+		d := testkit.NewSecureDevice(t, manager, devicePath)
+		d.SignInBound("alice")
+		before := store.saves
+		d.With(d.Bound...).Raw(manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			s, err := session.Peek(r.Context())
+			if err != nil || store.saves != before {
+				t.Errorf("after the Peek: %v, %d saves", err, store.saves-before)
+				return
+			}
+			err = visits.Set(s, 1)
+			_, loaded := session.Load(r.Context())
+			if n, _ := visits.Get(s); err != nil || loaded != nil || n != 1 || store.saves != before+1 {
+				t.Errorf("after the Load: %v, %v, %d, %d saves", err, loaded, n, store.saves-before)
+			}
+			if err := s.Sync(r.Context()); err != nil { // the change
+				t.Error(err)
+			}
+			if err := s.Sync(r.Context()); err != nil || store.saves != before+2 {
+				t.Errorf("after the Syncs: %v, %d saves", err, store.saves-before)
+			}
+		})))
+		time.Sleep(time.Minute)
+		if got := d.With().View(); got.User != "" {
+			t.Errorf("without the cookie: %+v", got)
+		}
+	})
+}
+
 // A browser that could not ask for a proof is not signed out: it is not known whether there is a session.
 func TestSkippedProofIsNoSignOut(t *testing.T) {
 	bind(t, func(t *testing.T, manager *session.Manager, d *testkit.SecureDevice, _ *testkit.Logs) {

@@ -37,22 +37,25 @@ func (r *Record) IsProved() bool {
 	return r.proved != nil && r.stored.Exists() && r.proved.Session == r.ref.ID
 }
 
-// confirm notes that the device has shown its cookie: from now on the session is not to be used without. Until then it is,
-// for the response with the cookie may have been lost, and a browser asks for no other. A failure is none of the
-// request: the next one tries again.
-func (r *Record) confirm(ctx context.Context) {
+// confirm notes, in what was just loaded, that the device has shown its cookie, and returns what is stored then. From now
+// on the session is not to be used without. Until then it is, for the response with the cookie may have been lost, and a
+// browser asks for no other. A failure is none of the request: the next one tries again.
+func (r *Record) confirm(ctx context.Context, current value.Value) value.Value {
 	if !r.IsProved() || r.proved.IsConfirmed() {
-		return
+		return current
 	}
-	members := r.stored.Members
-	setBinding(&members, r.proved.Confirm(time.Now()))
+	confirmed := r.proved.Confirm(time.Now())
+	members := current.Members
+	setBinding(&members, confirmed)
 	next, err := value.Encode(members, math.MaxInt)
 	if err != nil {
-		return
+		return current
 	}
-	if _, err := r.keeper.save(ctx, r.ref, r.stored.Bytes, next.Bytes); err == nil {
-		r.saved(next)
+	if _, err := r.keeper.save(ctx, r.ref, current.Bytes, next.Bytes); err != nil {
+		return current
 	}
+	r.proved = confirmed
+	return next
 }
 
 // Binding returns that of the session, nil if there is none.

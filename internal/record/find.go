@@ -24,7 +24,7 @@ func (r *Record) find(ctx context.Context, refs []token.Reference, kind Kind, fe
 	w := r.watch(ctx)
 	without, err := r.choose(ctx, refs, fetch)
 	if err == nil && kind == Load {
-		r.confirm(ctx)
+		r.saved(r.confirm(ctx, r.stored))
 	}
 	act := Act{Kind: kind, Bytes: len(r.stored.Bytes)}
 	switch {

@@ -111,5 +111,11 @@ func (r *Record) touch(ctx context.Context) error {
 		return r.endAt(ctx, *found.mark)
 	}
 	r.keptFor(ttl)
-	return r.rebase(found.value)
+	if r.unsure != nil {
+		return nil // the repeat of that save must still find what it was made from, or fail
+	}
+	if r.IsProved() {
+		r.proved = found.binding
+	}
+	return r.rebase(r.confirm(ctx, found.value))
 }
