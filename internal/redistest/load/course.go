@@ -40,7 +40,7 @@ func (f Failures) String() string {
 }
 
 // names are those of sessions and addresses, in which errors differ that are the same.
-var names = regexp.MustCompile(`[0-9A-Z]{26}|[0-9a-f]{20}:[\w-]+|127\.0\.0\.1:\d+`)
+var names = regexp.MustCompile(`[0-9A-Z]{26}|[0-9a-f]{20}(:[\w-]+)?|127\.0\.0\.1:\d+`)
 
 // A course is that of a load, with a fault in its middle.
 type course struct {
