@@ -61,6 +61,7 @@ type Store struct {
 	watcher *pool // for NoScripts, else nil
 	prefix  string
 	loads   loads
+	ifEqual ifEqual
 }
 
 // New returns a Store on the caller's own pool, for what [Open] and [OpenSentinel] cannot express, such as other limits
