@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -192,4 +194,57 @@ func TestLostReplyBeforeAFailover(t *testing.T) {
 			})
 		}
 	}
+}
+
+// BenchmarkIfEqual compares the two ways in turns, 500 saves each: the processor time that Redis spends on a save by a
+// script and by IFEQ, and the ratio of the two. 1 op is a turn of both.
+func BenchmarkIfEqual(b *testing.B) {
+	server := redistest.Start(b)
+	if !server.HasIfEqual(b) {
+		b.Skip("the SET of this server has no IFEQ")
+	}
+	dial := func() (redis.Conn, error) { return redis.Dial("unix", server.Socket()) }
+	store := New(&redis.Pool{MaxIdle: 4, Dial: dial}, Options{})
+	defer store.Close()
+	stats := server.Dial(b)
+	for _, size := range []int{200, 4 << 10, 8 << 10, 16 << 10, 64 << 10} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			const turn = 500
+			c := change{"session:1", newValue(size), newValue(size), time.Minute.Milliseconds()}
+			server.Do(b, "SET", c.key, c.was)
+			var spent [2]float64
+			for b.Loop() {
+				for i, replace := range []func(context.Context, change) (any, error, error){store.replaceByScript, store.replaceIfEqual} {
+					before := cpuMicroseconds(b, stats)
+					for range turn {
+						if answer, _, err := replace(b.Context(), c); answer != changed {
+							b.Fatal(answer, err)
+						}
+						c.was, c.value = c.value, c.was
+					}
+					spent[i] += cpuMicroseconds(b, stats) - before
+				}
+			}
+			for i, unit := range []string{"script-µs", "ifeq-µs"} {
+				b.ReportMetric(spent[i]/float64(b.N)/turn, unit)
+			}
+			b.ReportMetric(spent[1]/spent[0], "ratio")
+		})
+	}
+}
+
+// cpuMicroseconds returns the processor time that the server has spent.
+func cpuMicroseconds(b *testing.B, conn redis.Conn) (total float64) {
+	info, err := redis.String(conn.Do("INFO", "cpu"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, match := range regexp.MustCompile(`used_cpu_(?:user|sys):(\S+)`).FindAllStringSubmatch(info, -1) {
+		seconds, err := strconv.ParseFloat(match[1], 64)
+		if err != nil {
+			b.Fatal(err)
+		}
+		total += seconds * 1e6
+	}
+	return total
 }
