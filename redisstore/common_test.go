@@ -56,7 +56,8 @@ func value(body string) []byte {
 	return fmt.Appendf(nil, `{"_rev":"%s","body":"%s"}`, rand.Text(), body)
 }
 
-// longValue returns a value of a new revision that is too long for IFEQ, so that replacing it is the same on every server.
+// longValue returns a value of a new revision that is too long for IFEQ, so that replacing it is the same on every
+// server.
 func longValue(body string) []byte { return value(body + strings.Repeat("x", 9<<10)) }
 
 // mustSave stores a value, and returns it.

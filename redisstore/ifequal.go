@@ -5,7 +5,8 @@ import (
 	"time"
 )
 
-// ifEqualMost is the length of an old value up to which it costs less to send and compare it as a whole than to run a script.
+// ifEqualMost is the length of an old value up to which it costs less to send and compare it as a whole than to run a
+// script.
 const ifEqualMost = 8 << 10
 
 // ifEqualPause is for how long a server that has refused an IFEQ is not asked again. Another one may then be in its
