@@ -39,6 +39,7 @@ const (
 // libraries are named as in the table.
 var libraries = map[string]func(t *testing.T, addr string) library{
 	nameSession: newSession,
+	nameGoFrame: newGoFrame,
 	nameSCS:     func(_ *testing.T, addr string) library { return newSCS(addr, 0) },
 	nameGorilla: func(t *testing.T, addr string) library { return newGorilla(t, redistore.WithAddress("tcp", addr)) },
 }
