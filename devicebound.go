@@ -15,29 +15,28 @@ import (
 
 // DeviceBound reports whether this request has proved that it comes from the device that has signed in: its browser holds
 // a key that cannot be taken elsewhere. It is false for browsers without such keys, and until the key is registered,
-// which is as a rule less than a second after the sign-in. See Config.DeviceBound.
+// which is as a rule less than a second after the sign-in, or a renewal. See Config.DeviceBound.
 func (s *Session) DeviceBound() bool {
 	s.lock()
 	defer s.unlock()
-	return s.use != nil && s.use.proved && s.use.record.IsStored()
+	return s.use != nil && s.use.record.IsProved()
 }
 
 // prove tells whether the request comes from the device of a session. The lock is held.
-func (s *Session) prove(b *device.Binding) error {
+func (s *Session) prove(b *device.Binding) (proved bool, err error) {
 	now := time.Now()
-	for _, cookie := range s.request.CookiesNamed(s.config.Cookie.bound().Name) {
+	for _, cookie := range s.request.CookiesNamed(s.config.Cookie.bound(b.Session).Name) {
 		if b.IsProvedBy(cookie.Value, now) {
-			s.use.proved = true
-			return nil
+			return true, nil
 		}
 	}
 	switch {
 	case b.IsFresh(now):
-		return nil
+		return false, nil
 	case isSkipped(s.request.Header, b.Session):
-		return ErrUnproven
+		return false, ErrUnproven
 	}
-	return errNotProved
+	return false, errNotProved
 }
 
 var errNotProved = errors.New("session: the request does not come from the device of the session")
@@ -63,6 +62,19 @@ func (s *Session) askForKey(h http.Header) {
 	form := `(ES256);path="` + s.config.DeviceBound + `";challenge="`
 	isOurs := func(line string) bool { return strings.HasPrefix(line, form) } // of a commit after which nothing has left
 	h[name] = append(slices.DeleteFunc(h[name], isOurs), form+b.Challenge(device.Registration, time.Now())+`"`)
+}
+
+// dropProofs tells the browser to drop the cookies that prove its device.
+func (s *Session) dropProofs(h http.Header) {
+	if s.config.DeviceBound == "" {
+		return
+	}
+	bound := s.config.Cookie
+	for _, cookie := range s.request.Cookies() {
+		if bound.Name = cookie.Name; strings.HasPrefix(cookie.Name, s.config.Cookie.boundPrefix()) {
+			bound.clear(h, nil)
+		}
+	}
 }
 
 // serveDevice answers the requests that browsers make for the keys of their sessions: Device Bound Session Credentials, a
@@ -134,7 +146,7 @@ func (m *Manager) unavailable(ctx context.Context, w http.ResponseWriter, id str
 
 // instruct gives the browser the cookie that proves the device, and says how to keep it.
 func (m *Manager) instruct(w http.ResponseWriter, b *device.Binding) {
-	cookie := m.config.Cookie.bound().attributes()
+	cookie := m.config.Cookie.bound(b.Session).attributes()
 	attributes := strings.TrimPrefix(strings.TrimPrefix(cookie.String(), cookie.Name+"="), "; ")
 	cookie.Value = b.Cookie(time.Now(), device.CookieTTL)
 	cookie.MaxAge = int(device.CookieTTL.Seconds())

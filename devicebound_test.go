@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -25,9 +26,15 @@ func bind(t *testing.T, test func(t *testing.T, manager *session.Manager, d *tes
 		manager := testkit.NewManager(t, session.Config{Store: new(memstore.Store), DeviceBound: devicePath, Logger: logs.Logger()})
 		d := testkit.NewSecureDevice(t, manager, devicePath)
 		d.SignInBound("alice")
+		if !isBound(d.With(d.Bound...)) {
+			t.Error("not bound after the sign-in")
+		}
 		test(t, manager, d, logs)
 	})
 }
+
+// boundName is that of the cookie that proves the device of a session.
+func boundName(id string) string { return "__Host-session-bound-" + id[21:29] }
 
 // isBound makes a request and returns whether it has proved its device.
 func isBound(d *testkit.Device) (bound bool) {
@@ -53,9 +60,6 @@ func unavailable(t *testing.T, manager *session.Manager, d *testkit.Device, head
 // The cookie that was copied to another machine leads to nothing, and says so in the log; the owner stays signed in.
 func TestStolenCookieOfABoundSessionIsUseless(t *testing.T) {
 	bind(t, func(t *testing.T, _ *session.Manager, d *testkit.SecureDevice, logs *testkit.Logs) {
-		if !isBound(d.With(d.Bound...)) {
-			t.Error("the owner is not bound")
-		}
 		if got := d.With().View(); got.User != "alice" || isBound(d.With()) {
 			t.Errorf("a request that was under way sees %+v", got)
 		}
@@ -115,7 +119,7 @@ func TestInstructionsAreThoseOfTheCookie(t *testing.T) {
 			t.Fatalf("%s", body)
 		}
 		c := got.Credentials[0]
-		if c.Type != "cookie" || c.Name != "__Host-session-bound" || c.Attributes != "Path=/; HttpOnly; Secure; SameSite=Lax" {
+		if c.Type != "cookie" || c.Name != boundName(d.ID) || c.Attributes != "Path=/; HttpOnly; Secure; SameSite=Lax" {
 			t.Errorf("%+v", c)
 		}
 		line := response.Header.Get("Set-Cookie")
@@ -211,6 +215,43 @@ func TestSessionHasOneKey(t *testing.T) {
 	})
 }
 
+// A countedStore counts saves.
+type countedStore struct {
+	memstore.Store
+	saves int
+}
+
+func (c *countedStore) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
+	c.saves++
+	return c.Store.Save(ctx, id, was, value, ttl)
+}
+
+// The response to a registration, which brings the cookie, can be lost, and a browser does not register again. It goes on
+// without; from the first request with the cookie on, which is saved once, there is no other way.
+func TestSessionIsBoundWhenTheCookieHasArrived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(countedStore)
+		manager := testkit.NewManager(t, session.Config{Store: store, DeviceBound: devicePath, Logger: new(testkit.Logs).Logger()})
+		d := testkit.NewSecureDevice(t, manager, devicePath)
+		d.SignInBound("alice")
+		before := store.saves
+		visit := func(as *testkit.Device, user string, bound bool, saves int) {
+			t.Helper()
+			if got := as.View(); got.User != user || isBound(as) != bound || store.saves != before+saves {
+				t.Errorf("got %+v, bound %v, after %d saves", got, isBound(as), store.saves-before)
+			}
+		}
+		time.Sleep(9 * time.Minute)
+		visit(d.With(), "alice", false, 0)
+		visit(d.With(d.Bound...), "alice", true, 1)
+		visit(d.With(d.Bound...), "alice", true, 1)
+		time.Sleep(59 * time.Second)
+		visit(d.With(), "alice", false, 1)
+		time.Sleep(time.Second)
+		visit(d.With(), "", false, 1)
+	})
+}
+
 // A browser that could not ask for a proof is not signed out: it is not known whether there is a session.
 func TestSkippedProofIsNoSignOut(t *testing.T) {
 	bind(t, func(t *testing.T, manager *session.Manager, d *testkit.SecureDevice, _ *testkit.Logs) {
@@ -288,6 +329,19 @@ func TestRegistrationBesideASaveKeepsBoth(t *testing.T) {
 	}
 }
 
+// A browser that signed in twice, the second time from another site, has the keys of two living sessions. Each has a
+// cookie of its own, or else the last that is refreshed would sign it out of the other.
+func TestTwoBoundSessionsOfABrowser(t *testing.T) {
+	bind(t, func(t *testing.T, manager *session.Manager, first *testkit.SecureDevice, _ *testkit.Logs) {
+		second := testkit.NewSecureDevice(t, manager, devicePath)
+		second.SignInBound("alice")
+		both := append(first.Bound, second.Bound...)
+		if !isBound(first.With(both...)) || !isBound(second.With(both...)) || first.Bound[0].Name == second.Bound[0].Name {
+			t.Errorf("cookies %s and %s", first.Bound[0].Name, second.Bound[0].Name)
+		}
+	})
+}
+
 func TestDestroyClearsBothCookies(t *testing.T) {
 	bind(t, func(t *testing.T, _ *session.Manager, d *testkit.SecureDevice, _ *testkit.Logs) {
 		response := d.With(d.Bound...).Do(func(_ *http.Request, s *session.Session) error { s.Destroy(); return nil })
@@ -295,7 +349,7 @@ func TestDestroyClearsBothCookies(t *testing.T) {
 		for _, cookie := range response.Cookies() {
 			cleared[cookie.Name] = cookie.MaxAge < 0
 		}
-		if !cleared["__Host-session"] || !cleared["__Host-session-bound"] {
+		if !cleared["__Host-session"] || !cleared[boundName(d.ID)] {
 			t.Errorf("Set-Cookie: %q", response.Header["Set-Cookie"])
 		}
 	})

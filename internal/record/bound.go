@@ -21,12 +21,38 @@ func (r *Record) prove(ctx context.Context, f found, id string) error {
 	if r.Prove == nil || !f.binding.HasKey() {
 		return nil
 	}
-	err := r.Prove(f.binding)
+	proved, err := r.Prove(f.binding)
+	if proved {
+		r.proved = f.binding
+	}
 	if err == nil || err == ErrUnproven {
 		return err
 	}
 	r.keeper.Logger.WarnContext(ctx, "bound session without proof: its cookie may be stolen", "id", id)
 	return errNoProof
+}
+
+// IsProved reports whether the session is bound to a device that the request comes from.
+func (r *Record) IsProved() bool {
+	return r.proved != nil && r.stored.Exists() && r.proved.Session == r.ref.ID
+}
+
+// confirm notes that the device has shown its cookie: from now on the session is not to be used without. Until then it is,
+// for the response with the cookie may have been lost, and a browser asks for no other. A failure is none of the
+// request: the next one tries again.
+func (r *Record) confirm(ctx context.Context) {
+	if !r.IsProved() || r.proved.IsConfirmed() {
+		return
+	}
+	members := r.stored.Members
+	setBinding(&members, r.proved.Confirm(time.Now()))
+	next, err := value.Encode(members, math.MaxInt)
+	if err != nil {
+		return
+	}
+	if _, err := r.keeper.save(ctx, r.ref, r.stored.Bytes, next.Bytes); err == nil {
+		r.saved(next)
+	}
 }
 
 // Binding returns that of the session, nil if there is none.
@@ -93,7 +119,7 @@ func (k *Keeper) register(ctx context.Context, id string, proof *device.Proof) (
 		if b.HasKey() {
 			return b.Binding, b.user, nil
 		}
-		registered, err := b.Register(proof.Key, time.Now())
+		registered, err := b.Register(proof.Key)
 		if err != nil {
 			return nil, b.user, ErrRefused
 		}
