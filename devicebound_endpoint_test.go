@@ -138,6 +138,35 @@ func TestKeyIsAskedForOnce(t *testing.T) {
 	}
 }
 
+// A Manager without DeviceBound, such as one of the release before, takes the session by its token, and keeps what binds
+// it. Its Renew makes it one that is not bound.
+func TestManagerWithoutDeviceBoundKeepsTheBinding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(memstore.Store)
+		off := testkit.NewManager(t, session.Config{Store: store})
+		d := testkit.NewSecureDevice(t, testkit.NewManager(t, session.Config{Store: store, DeviceBound: devicePath, Logger: new(testkit.Logs).Logger()}), devicePath)
+		d.SignInBound("alice")
+		isBound(d.With(d.Bound...))
+		time.Sleep(2 * time.Minute)
+		before := testkit.NewDevice(t, off)
+		before.Cookies = d.Cookies
+		if response := before.Do(func(_ *http.Request, s *session.Session) error { return s.Set("n", 1) }); response.StatusCode != 200 {
+			t.Errorf("status %d", response.StatusCode)
+		}
+		if got := d.With().View(); got != signedInAs("") {
+			t.Errorf("without a proof: %+v", got)
+		}
+		if got := d.With(d.Bound...).View(); got.User != "alice" || got.Values != `{"n":1}` {
+			t.Errorf("with its proof: %+v", got)
+		}
+		before.Do(func(_ *http.Request, s *session.Session) error { return s.Renew() })
+		d.Cookies = before.Cookies
+		if got := d.With(d.Bound...).View(); got.User != "alice" || isBound(d.With(d.Bound...)) {
+			t.Errorf("renewed: %+v", got)
+		}
+	})
+}
+
 // What was signed for one purpose, one session or one key does not count for another. A key that comes with a refresh is
 // not looked at, which was CVE-2018-0114 elsewhere.
 func TestCrossedProofsAreRefused(t *testing.T) {
