@@ -14,8 +14,6 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
-
-	"github.com/sessionkv/session"
 )
 
 // startChromium starts a browser for one test. Without Chromium the test is skipped, or fails where CI is set.
@@ -158,7 +156,7 @@ func (b *tab) look(name string) {
 // A user signs in on two devices, ends one from the other, and changes the password; an operator ends the rest.
 func TestDevicesInABrowser(t *testing.T) {
 	chromium := startChromium(t)
-	a, _ := newApp(t, session.Cookie{InsecureHTTP: true})
+	a, _ := newApp(t, true)
 	server := httptest.NewServer(a.routes())
 	t.Cleanup(server.Close)
 	laptop := newTab(t, chromium, server.URL, firefox)
