@@ -25,8 +25,8 @@ type Config struct {
 	// least a millisecond; 0 means 30 minutes. See ASVS 5.0, 7.3.1.
 	IdleTimeout time.Duration
 
-	// Lifetime is how long a session lives however much it is used, counted from its creation or its last Renew. It is at
-	// least a second, and rounded up to one; 0 means 8 hours, or IdleTimeout if that is more. See ASVS 5.0, 7.3.2.
+	// Lifetime is how long a session lives however much it is used, counted from its creation, or its last SignIn or Renew.
+	// It is at least a second, and rounded up to one; 0 means 8 hours, or IdleTimeout if that is more. See ASVS 5.0, 7.3.2.
 	Lifetime time.Duration
 
 	// Persistent makes the cookie survive the end of the browser, until the session's Lifetime is over. OWASP advises

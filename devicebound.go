@@ -39,6 +39,9 @@ func (s *Session) prove(b *device.Binding) (proved bool, err error) {
 	return false, errNotProved
 }
 
+// refuseBound is prove where there are no cookies: a stolen one must not be of use in a header either.
+func refuseBound(*device.Binding) (proved bool, err error) { return false, errNotProved }
+
 var errNotProved = errors.New("session: the request does not come from the device of the session")
 
 // isSkipped reports whether a browser says that it could not ask for a proof of this session.

@@ -376,3 +376,15 @@ func TestDeviceBoundFaults(t *testing.T) {
 		}
 	}
 }
+
+// A stolen cookie is of no use in a header either, with a Manager for apps on the same store.
+func TestBoundSessionIsNoBearer(t *testing.T) {
+	store := new(memstore.Store)
+	browsers := testkit.NewManager(t, session.Config{Store: store, DeviceBound: devicePath})
+	d := testkit.NewSecureDevice(t, browsers, devicePath)
+	d.SignInBound("alice")
+	thief := &client{testkit.NewManager(t, session.Config{Store: store, Bearer: true}), d.Cookies[0].Value}
+	if got := thief.user(); got != "" {
+		t.Errorf("the thief is %q", got)
+	}
+}

@@ -258,8 +258,8 @@ func ExampleSession_EndOthers() {
 	// /: credential_changed
 }
 
-// OpenID Connect Back-Channel Logout 1.0: the provider posts a token that names the user by sub, or one of its sessions by
-// sid, or both. The sid of the ID token was kept in the session at the sign-in.
+// OpenID Connect Back-Channel Logout 1.0: the provider posts a token that names the user by sub, one of its sessions by sid,
+// or both. The sid of the ID token was kept in the session at the sign-in.
 func ExampleManager_EndAll_backChannelLogout() {
 	sessions := newUsers()
 	const sidKey = session.Key[string]("sid")

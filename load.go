@@ -51,7 +51,10 @@ func (s *Session) first(ctx context.Context, peek bool) (*Session, error) {
 	}
 	s.use = &use{peeked: peek}
 	s.use.record.Init(s.keeper)
-	if s.config.DeviceBound != "" {
+	switch {
+	case s.config.Bearer:
+		s.use.record.Prove = refuseBound
+	case s.config.DeviceBound != "":
 		s.use.record.Prove = s.prove
 	}
 	s.use.loadErr = s.find(ctx)

@@ -21,6 +21,7 @@ func New(config Config) (*Manager, error) {
 		keeper: record.Keeper{
 			Store:      config.Store,
 			Classes:    config.classes.lifetimes(),
+			Bindings:   config.DeviceBound != "" || config.Bearer,
 			Bound:      config.DeviceBound != "",
 			MaxBytes:   config.MaxBytes,
 			Limit:      config.SessionsPerUser,

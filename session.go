@@ -22,8 +22,8 @@ import (
 //
 // If another request saved the session meanwhile, the changes of this one are made again on the newer value: two
 // requests that set different keys both succeed, of two that set one key the later wins, and [Key.Update] is for values
-// that depend on what was there. If the session was destroyed, renewed or expired meanwhile, the changes are dropped: a
-// slow request does not bring a session back.
+// that depend on what was there. If the session was destroyed, ended or expired meanwhile, the changes are dropped: a
+// slow request does not bring a session back. If it was renewed meanwhile, the save is [ErrRenewed].
 //
 // A Session is safe for the goroutines of its handler, and ends with it: after the handler has returned, it can be read
 // but not changed.
@@ -96,12 +96,13 @@ func (s *Session) reference() token.Reference {
 	return s.use.record.Reference()
 }
 
-// Renew gives the session a new token, ID and Lifetime, and keeps its values. The old ones end when this is saved. Call
-// it at every change of privilege, above all when somebody signs in: OWASP ASVS 5.0, 7.2.4. It does nothing if there is
-// no session.
+// Renew gives the session a new token, ID and Lifetime, and keeps its values and its user. The old ones end when this is
+// saved. Call it at every change of privilege, such as a second factor: OWASP ASVS 5.0, 7.2.4. For a sign-in there is
+// [Session.SignIn]. It does nothing if there is no session.
 //
-// It returns ErrHeadersSent, ErrCrossSite, ErrEnded if the session has ended, or that the handler has returned. After
-// ErrHeadersSent the request can set nothing any more: what belongs to the new privilege must not go to the old token.
+// It returns ErrHeadersSent, ErrCrossSite, ErrEnded or ErrRenewed if the session is over, or that the handler has
+// returned. After ErrHeadersSent the request can set nothing any more: what belongs to the new privilege must not go to
+// the old token.
 //
 // If the client has hung up by the time of the save, the save fails and the session stays as it was: nobody would get the
 // new token.
@@ -130,8 +131,8 @@ func (s *Session) Destroy() {
 	s.use.record.Destroy()
 }
 
-// Discard drops what this request has changed and not yet saved, Renew and Destroy too: for code that recovers from a
-// panic in a handler, or that answers with an error after half of the changes. What [Session.Sync] has saved stays.
+// Discard drops what this request has changed and not yet saved, SignIn, Renew and Destroy too: for code that recovers
+// from a panic in a handler, or that answers with an error after half of the changes. What [Session.Sync] has saved stays.
 func (s *Session) Discard() {
 	s.lock()
 	defer s.unlock()

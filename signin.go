@@ -119,7 +119,7 @@ func (s *Session) Ended() Reason {
 
 // EndOthers ends all other sessions of the user when this one is saved, after its SignIn or Renew. No sign-in succeeds
 // then whose [Stamp] is older, so it comes after a change of the credential: OWASP ASVS 5.0, 7.4.3. If this session was
-// ended meanwhile, nothing is done, and the save fails with ErrEnded.
+// ended meanwhile, nothing is done, and the save fails with ErrEnded. [Session.Discard] takes it back.
 //
 // It returns an error if nobody is signed in or why is no Reason; ErrEnded or ErrRenewed if the session is over, or that
 // the handler has returned.

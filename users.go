@@ -14,7 +14,9 @@ import (
 type Stamp string
 
 // Stamp returns what [SignIn.Stamp] takes. Call it before the user's credential is read, so that a sign-in with the
-// credential of before does not outlive a change of it, whose [Manager.EndAll] may come at any moment.
+// credential of before does not outlive a change of it, whose [Manager.EndAll] may come at any moment. It keeps a
+// short text in the store for a day: ask for that of one fixed name in place of names that no user has, which a client can
+// invent without end.
 func (m *Manager) Stamp(ctx context.Context, user string) (Stamp, error) {
 	if user == "" {
 		return "", errNoUser

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -423,6 +424,66 @@ func TestEndOthersAndSignInDoNotSucceedInASessionThatHasEnded(t *testing.T) {
 					t.Error(err)
 				}
 			})
+		}
+	})
+}
+
+// ErrRenewed says that nothing was done, so that the client can ask again.
+func TestEndOthersThatMeetsARenewalHasStoredNothing(t *testing.T) {
+	store := new(memstore.Store)
+	direct := testkit.NewManager(t, session.Config{Store: store})
+	d := testkit.NewDevice(t, direct)
+	d.SignIn("alice")
+	slow, renewed := d.Twin(), false
+	renew := func(_ context.Context, method string) error {
+		if method == "RemoveOthers" && !renewed {
+			renewed = true
+			d.Do(func(_ *http.Request, s *session.Session) error { return s.Renew() })
+		}
+		return nil
+	}
+	manager := testkit.NewManager(t, session.Config{Store: testkit.HookedStore{Store: store, Before: renew}})
+	response := slow.Raw(manager.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		if err := errors.Join(visits.Update(s, func(n int) int { return n + 1 }), s.EndOthers(session.ByUser)); err != nil {
+			t.Error(err)
+		}
+	}))
+	if response.StatusCode != http.StatusServiceUnavailable || response.Header.Get("Retry-After") != "1" {
+		t.Errorf("status %d, headers %v", response.StatusCode, response.Header)
+	}
+	if got := d.View(); got != signedInAs("alice") {
+		t.Errorf("the renewed session is %+v", got)
+	}
+}
+
+// Between the two last steps of a renewal neither its old nor its new ID is that of a listed session. It is shown all the
+// same, and can be ended by what is shown.
+func TestListShowsASessionThatIsBeingRenewed(t *testing.T) {
+	testkit.OnEachStore(t, func(t *testing.T, inner testkit.UserStore) {
+		direct := testkit.NewManager(t, session.Config{Store: inner})
+		store := newBeforehand(inner)
+		manager := testkit.NewManager(t, session.Config{Store: store})
+		d := testkit.NewDevice(t, manager)
+		id := d.SignIn("alice")
+		d.Do(func(_ *http.Request, s *session.Session) error { return s.Set("browser", "Firefox") })
+		response := d.Do(func(_ *http.Request, s *session.Session) error {
+			store.next("Replace", 0, func() {
+				list, err := direct.List(t.Context(), "alice")
+				if err != nil || len(list) != 1 {
+					t.Errorf("%d sessions, %v", len(list), err)
+					return
+				}
+				if name, _ := session.Key[string]("browser").Get(list[0]); name != "Firefox" || list[0].ID() != id || time.Until(list[0].IdleDeadline()) < time.Minute {
+					t.Errorf("browser %q, ID %s, %v left", name, list[0].ID(), time.Until(list[0].IdleDeadline()))
+				}
+				if err := direct.End(t.Context(), "alice", list[0].ID(), session.ByOperator); err != nil {
+					t.Error(err)
+				}
+			})
+			return s.Renew()
+		})
+		if got := d.View(); got.User != "" || store.do != nil {
+			t.Errorf("after the end: status %d, %+v", response.StatusCode, got)
 		}
 	})
 }

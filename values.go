@@ -12,8 +12,8 @@ import (
 
 // Set stores value under key, encoded as JSON at once: later changes of value do not reach the session. Nothing is
 // changed if it returns an error: value cannot be encoded or would lose everything, key is reserved or not UTF-8,
-// ErrTooLarge, ErrHeadersSent or ErrCrossSite if this would begin a session, ErrEnded if the session has ended, or that
-// the handler has returned.
+// ErrTooLarge, ErrHeadersSent or ErrCrossSite if this would begin a session, ErrEnded or ErrRenewed if the session is
+// over, or that the handler has returned.
 func (s *Session) Set(key string, value any) error {
 	raw, err := encode(value)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/record"
 	"github.com/sessionkv/session/internal/token"
 )
@@ -47,11 +48,19 @@ type watch struct {
 	cancel   context.CancelCauseFunc
 	interval time.Duration
 	timer    *time.Timer
+	missed   bool // the last look found nothing, and no reason for it
 }
+
+// secondLook is after how long a user's session that is gone is looked for once more: the word that says why somebody has
+// ended it comes a moment after the end.
+const secondLook = 100 * time.Millisecond
 
 // schedule plans the next look, no later than at the session's Deadline.
 func (w *watch) schedule(ref token.Reference) {
 	next := min(w.interval, max(time.Until(ref.Deadline), time.Millisecond))
+	if w.missed {
+		next = min(w.interval, secondLook)
+	}
 	if w.timer == nil {
 		w.timer = time.AfterFunc(next, w.look)
 		return
@@ -72,6 +81,12 @@ func (w *watch) look() {
 	ref, over := w.session.watched()
 	if over == nil && w.ctx.Err() == nil {
 		over = w.session.lookAt(w.ctx, ref)
+	}
+	if over == errUnexplained {
+		over = ErrEnded
+		if w.missed = !w.missed && driver.UserOf(ref.ID) != ""; w.missed {
+			over = nil
+		}
 	}
 	if over != nil {
 		w.cancel(over)
@@ -104,11 +119,17 @@ func (s *Session) lookAt(ctx context.Context, ref token.Reference) error {
 	case err != nil || r.IsStored():
 		return nil
 	}
+	if r.WhyEnded() == 0 {
+		return errUnexplained
+	}
 	s.lock()
 	defer s.unlock()
 	s.use.record.SetWhyEnded(r.WhyEnded())
 	return ErrEnded
 }
+
+// errUnexplained is ErrEnded without a reason.
+var errUnexplained = errors.New("session: ended, and nothing says why")
 
 // lookLater plans the next look of a watch that has not ended.
 func (s *Session) lookLater(w *watch) {

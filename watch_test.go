@@ -63,7 +63,7 @@ func TestWatchEndsWithTheSession(t *testing.T) {
 						t.Error(err)
 					}
 				})
-				if !errors.Is(cause, c.want) || after != 2*time.Second || why != c.why {
+				if !errors.Is(cause, c.want) || after < 2*time.Second || after > 2200*time.Millisecond || why != c.why {
 					t.Errorf("%v after %v, for the reason %q", cause, after, why)
 				}
 			})
@@ -107,6 +107,24 @@ func TestWatchEndsAtTheDeadline(t *testing.T) {
 			}
 			return nil
 		})
+	})
+}
+
+// A look that fails ends nothing, but the Deadline needs no look.
+func TestWatchEndsAtTheDeadlineWithoutTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var down atomic.Bool
+		store := testkit.HookedStore{Store: new(memstore.Store), Before: func(context.Context, string) error {
+			if down.Load() {
+				return errors.New("down")
+			}
+			return nil
+		}}
+		manager := testkit.NewManager(t, session.Config{Store: store, Lifetime: 10 * time.Second})
+		after, _, cause := stream(t, manager, func(*testkit.Device, string) { down.Store(true) })
+		if !errors.Is(cause, session.ErrEnded) || after < 9*time.Second || after > 11*time.Second {
+			t.Errorf("%v after %v", cause, after)
+		}
 	})
 }
 
@@ -184,5 +202,28 @@ func TestWatchWithoutAnIntervalPanics(t *testing.T) {
 		}()
 		s.Watch(r.Context(), 0)
 		return nil
+	})
+}
+
+// The last word comes a moment after the end, which a look may meet.
+func TestWatchTellsTheReasonThatComesLater(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := testkit.HookedStore{Store: new(memstore.Store), Before: func(_ context.Context, method string) error {
+			if method == "Bury" {
+				time.Sleep(550 * time.Millisecond) // a look comes in between
+			}
+			return nil
+		}}
+		manager := testkit.NewManager(t, session.Config{Store: store})
+		after, why, cause := stream(t, manager, func(*testkit.Device, string) {
+			go func() {
+				if err := manager.EndAll(context.Background(), "alice", session.ByUser); err != nil {
+					t.Error(err)
+				}
+			}()
+		})
+		if !errors.Is(cause, session.ErrEnded) || why != session.ByUser || after > 2200*time.Millisecond {
+			t.Errorf("%v after %v, for the reason %q", cause, after, why)
+		}
 	})
 }

@@ -243,13 +243,16 @@ func (a *actor) saved(err error) {
 			w.renewed(a, before.parent, id)
 		}
 		w.acknowledge(id, before.writes)
+		if before.destroy {
+			w.destroyed(before.ended)
+		}
 		if before.others {
 			w.end("the others", before.begun)
 		}
 	case refusal(err) != "" && !a.faulty:
 		w.count(refusal(err))
 		w.forbid(before.writes)
-		if errors.Is(err, session.ErrRenewed) && len(before.ended) > 0 {
+		if errors.Is(err, session.ErrRenewed) && len(before.ended) > 0 && !before.others {
 			w.broken("N2", "answered ErrRenewed, but %v were ended", before.ended)
 		}
 	default:

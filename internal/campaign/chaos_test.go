@@ -29,22 +29,27 @@ func TestChaos(t *testing.T) {
 	if testing.Short() {
 		t.Skip("takes seconds")
 	}
-	seed := rand.Uint64()
-	if fixed, err := strconv.ParseUint(os.Getenv("SESSION_SEED"), 10, 64); err == nil {
-		seed = fixed
-	}
-	duration := 3 * time.Second
-	if longer, err := time.ParseDuration(os.Getenv("SESSION_CHAOS")); err == nil {
-		duration = longer
-	}
-	defer func() {
-		if t.Failed() {
-			t.Logf("repeat it with SESSION_SEED=%d", seed)
-		}
-	}()
+	seed, duration := chaosPlan(t)
 	c := newChaos(t)
 	c.run(duration, rand.New(rand.NewPCG(seed, 0)))
 	c.check()
+}
+
+// chaosPlan returns what the faults are made from, and how long they go on.
+func chaosPlan(t *testing.T) (seed uint64, duration time.Duration) {
+	seed, duration = rand.Uint64(), 3*time.Second
+	if fixed, err := strconv.ParseUint(os.Getenv("SESSION_SEED"), 10, 64); err == nil {
+		seed = fixed
+	}
+	if longer, err := time.ParseDuration(os.Getenv("SESSION_CHAOS")); err == nil {
+		duration = longer
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("repeat it with SESSION_SEED=%d", seed)
+		}
+	})
+	return seed, duration
 }
 
 type chaos struct {

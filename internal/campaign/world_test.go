@@ -24,6 +24,7 @@ type found struct {
 type sight struct {
 	found
 	live     bool   // a session that counts
+	lived    bool   // it was one
 	to       string // the ID that a marker names
 	until    int64
 	serial   int
@@ -241,6 +242,17 @@ func (w *world) lost(id string) {
 	w.losses = append(w.losses, loss{id, s.elements, holders})
 }
 
+// destroyed says that a Destroy was acknowledged.
+func (w *world) destroyed(ids []string) {
+	w.count("destroy")
+	w.look()
+	for _, id := range ids {
+		if to := w.markers[id]; to != "" && w.sights[to].live {
+			w.broken("N3", "%s was destroyed, but had been renewed to %s", id, to)
+		}
+	}
+}
+
 func (w *world) forbid(elements []int) {
 	for _, e := range elements {
 		w.forbidden[e] = true
@@ -285,11 +297,24 @@ func (w *world) renewed(a *actor, from, to string) {
 		return
 	case first == to:
 		w.count("renewal")
-	case driver.UserOf(first) != "" && driver.UserOf(first) != driver.UserOf(to) || !w.sights[first].live:
+	case driver.UserOf(first) != "" && driver.UserOf(first) != driver.UserOf(to):
+		w.count("second renewal of another user")
+		for e := range fresh.elements {
+			if w.elements[e].writer != a {
+				w.broken("N4", "%s has element %d of the visitor, who is another user by now", to, e)
+			}
+		}
+		return
+	case !w.sights[first].live:
 		w.count("second renewal with nothing")
 		return
 	default:
 		w.count("second renewal")
+		for e := range fresh.elements {
+			if w.elements[e].writer != a && !old.elements[e] {
+				w.broken("N4", "%s has element %d, which the visitor had not", to, e)
+			}
+		}
 	}
 	if w.acked[to] == nil {
 		w.acked[to] = map[int]bool{}
@@ -309,7 +334,9 @@ func (w *world) handOut(text, id string) {
 func (w *world) look() {
 	for i, f := range w.view(w.ids) {
 		id := w.ids[i]
-		w.sights[id] = look(f, w.sights[id])
+		before := w.sights[id]
+		w.sights[id] = look(f, before)
+		w.sights[id].lived = before.lived || w.sights[id].live
 		if to := w.sights[id].to; to != "" {
 			w.markers[id] = to
 		}
@@ -340,6 +367,9 @@ func (w *world) judge(id string, s *sight) {
 	}
 	if s.twice {
 		w.broken("N2", "%s counts an element twice: %s", id, s.text)
+	}
+	if s.lived && s.elements != nil && s.to == "" && !s.listed && !w.removed[id] {
+		w.broken("N6", "%s is not in the list, and nobody has ended it", id)
 	}
 	if !s.live {
 		return

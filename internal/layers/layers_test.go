@@ -29,6 +29,7 @@ const (
 // folders are those of the packages that keep the order.
 var folders = []string{
 	".",
+	"cmd/sessionctl", // a module of its own
 	"driver",
 	"internal/object",
 	"internal/record",
@@ -39,6 +40,7 @@ var folders = []string{
 	"memstore",
 	"redisstore",
 	"redisstore/goredis", // a module of its own
+	"sessionotel",        // and another
 	"sessiontest",
 	"storetest",
 }

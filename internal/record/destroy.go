@@ -48,7 +48,7 @@ func (r *Record) revoke(ctx context.Context, id, user string, stored []byte) err
 	switch {
 	case err != nil:
 	case found.mark != nil:
-		r.revoked = true
+		r.revoked = r.revoked || !found.isNothing()
 		act.Outcome, act.Reason = Gone, found.mark.why
 	case found.value.Exists():
 		r.revoked = true

@@ -20,6 +20,7 @@ type Keeper struct {
 	Classes    map[uint8]Lifetimes // has 0
 	MaxBytes   int
 	Limit      int                                // of the sessions of a user; 0 is any number
+	Bindings   bool                               // are looked at, also if no session is bound anew
 	Bound      bool                               // sessions of users can be bound to a device
 	RefuseMore bool                               // than Limit
 	Logger     *slog.Logger                       // gets the contexts that the methods get, as Observe does
@@ -136,7 +137,7 @@ func (k *Keeper) read(ctx context.Context, id string, text []byte) (found, error
 			k.logInvalid(ctx, id, errNotOfUser)
 			return found{}, errInvalid
 		}
-		if k.Bound {
+		if k.Bindings {
 			f.binding = bindingOf(v.Members, id)
 		}
 	}

@@ -74,16 +74,33 @@ func (k *Keeper) List(ctx context.Context, user string) ([]Record, error) {
 	var list []Record
 	for _, member := range members {
 		found, err := k.read(ctx, member.ID, member.Value)
-		switch {
-		case err == nil && found.isNothing():
+		if err == nil && found.isNothing() {
 			k.leave(ctx, member.ID) // a renewal that never came to its end
-		case err == nil && found.mark == nil && found.owner.user() == user:
+		}
+		if err == nil && found.mark != nil && found.mark.marker != nil {
+			found, member.TTL, err = k.renewed(ctx, found.mark.marker.To)
+		}
+		if err == nil && found.mark == nil && found.owner.user() == user {
 			list = append(list, k.listed(member, found))
 		}
 	}
 	slices.Reverse(list) // of two sign-ins in one millisecond too, the latest comes first
 	slices.SortStableFunc(list, func(a, b Record) int { return b.SignedIn().Compare(a.SignedIn()) })
 	return list, nil
+}
+
+// renewed returns the session that is about to take the place of another in the list. Until it does, it goes by the other's
+// ID: who ends that one ends the renewal.
+func (k *Keeper) renewed(ctx context.Context, id string) (f found, ttl time.Duration, err error) {
+	text, ttl, err := k.Store.Peek(ctx, id)
+	if errors.Is(err, driver.ErrRemoved) && text != nil {
+		err = nil
+	}
+	if err != nil {
+		return found{}, 0, err
+	}
+	f, err = k.read(ctx, id, text)
+	return f, ttl, err
 }
 
 func (k *Keeper) listed(member driver.Member, f found) (r Record) {

@@ -8,8 +8,7 @@ import (
 	"github.com/sessionkv/session/internal/token"
 )
 
-// EndOthers lets the next save end all other sessions of the user. It comes after what else the save does, so that a
-// renewed session keeps its new token.
+// EndOthers lets the next save end all other sessions of the user, after it has given this one a new token if it does.
 func (r *Record) EndOthers(why uint8) { r.others = why }
 
 func (r *Record) endOthers(ctx context.Context) error {

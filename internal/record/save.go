@@ -35,6 +35,12 @@ func (r *Record) Save(ctx context.Context, gone error) error {
 		r.Discard()
 		return fmt.Errorf("session: neither begun nor renewed, for its client is gone: %w", gone)
 	}
+	if !r.needsToken() {
+		// This can be ErrRenewed, and then nothing else is done. To do it twice does no harm.
+		if err := r.endOthers(ctx); err != nil {
+			return err
+		}
+	}
 	if err := r.store(ctx); err != nil {
 		return err
 	}

@@ -153,16 +153,19 @@ func (b *tab) look(name string) {
 	}
 }
 
-// A user signs in on two devices, ends one from the other, and changes the password; an operator ends the rest.
-func TestDevicesInABrowser(t *testing.T) {
+// newBrowserSite serves the example over plain HTTP and returns what opens tabs of new visitors.
+func newBrowserSite(t *testing.T) func(userAgent string) *tab {
+	t.Helper()
 	chromium := startChromium(t)
 	a, _ := newApp(t, true)
 	server := httptest.NewServer(a.routes())
 	t.Cleanup(server.Close)
-	laptop := newTab(t, chromium, server.URL, firefox)
-	mobile := newTab(t, chromium, server.URL, phone)
-	office := newTab(t, chromium, server.URL, firefox)
+	return func(userAgent string) *tab { return newTab(t, chromium, server.URL, userAgent) }
+}
 
+func TestDevicesInABrowser(t *testing.T) {
+	newTab := newBrowserSite(t)
+	laptop, mobile := newTab(firefox), newTab(phone)
 	laptop.open("/")
 	laptop.shows("Sign in")
 	laptop.look("sign-in")
@@ -184,7 +187,15 @@ func TestDevicesInABrowser(t *testing.T) {
 	mobile.open("/")
 	mobile.shows("You were signed out here from another device.")
 	mobile.look("ended")
+	laptop.click("#sign-out")
+	laptop.shows("You are signed out.")
+	laptop.look("signed-out")
+}
 
+func TestPasswordAndOperatorInABrowser(t *testing.T) {
+	newTab := newBrowserSite(t)
+	laptop, mobile, office := newTab(firefox), newTab(phone), newTab(firefox)
+	laptop.signIn("alice", false)
 	mobile.signIn("alice", true)
 	laptop.open("/password")
 	laptop.look("password")
@@ -204,9 +215,6 @@ func TestDevicesInABrowser(t *testing.T) {
 	office.look("operator-ended")
 	laptop.open("/")
 	laptop.shows("The operator of this service has signed you out.")
-	office.click("#sign-out")
-	office.shows("You are signed out.")
-	office.look("signed-out")
 }
 
 func (b *tab) cookie() *network.Cookie {

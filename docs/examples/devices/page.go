@@ -77,7 +77,7 @@ var whyEnded = map[session.Reason]string{
 	session.OverLimit:         fmt.Sprintf("You have signed in on more than %d devices. This was the oldest of these sign-ins.", maxDevices),
 }
 
-// describe says in words which browser and system a User-Agent names. It is what the client says, and no proof of anything.
+// describe says in words which browser and system a User-Agent names. It is what the client says, and proves nothing.
 func describe(userAgent string) string {
 	find := func(names [][2]string, otherwise string) string {
 		for _, n := range names {

@@ -103,7 +103,7 @@ func passwordForm(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	render(w, r, "password", newView(s))
 }
 
-// minPassword is how many characters a password has at least: NIST SP 800-63B-4, 3.1.1.2, for a password without a second factor.
+// minPassword is how many characters a password has at least: NIST SP 800-63B-4, 3.1.1.2, where there is no second factor.
 const minPassword = 15
 
 func (a *app) changePassword(w http.ResponseWriter, r *http.Request, s *session.Session) {
@@ -133,6 +133,7 @@ func (a *app) changePassword(w http.ResponseWriter, r *http.Request, s *session.
 	}
 	// The new password is written, so that no session of the old one may go on, whatever becomes of this one.
 	if keepThisOne(r.Context(), s) != nil {
+		s.Discard() // or it is tried again with the response
 		if err := a.sessions.EndAll(context.WithoutCancel(r.Context()), name, session.CredentialChanged); err != nil {
 			fail(w, r, "password changed, but you may still be signed in on other devices: end that on the page of your devices",
 				http.StatusServiceUnavailable, err)

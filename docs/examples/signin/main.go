@@ -70,7 +70,7 @@ func signIn(accounts *passwords) handler {
 			render(w, r, view{Notice: "Wrong name or password."})
 			return
 		}
-		err = s.SignIn(session.SignIn{User: name})
+		err = s.SignIn(session.SignIn{User: name}) // where passwords can change, with a Stamp: see ../devices
 		if err == nil {
 			err = notice.Set(s, "You are signed in.")
 		}

@@ -1,5 +1,6 @@
 // Command websocket has WebSockets that use the session of their handshake, with gorilla/websocket and with
-// coder/websocket: each message is counted in the session, and signing out ends the connection.
+// coder/websocket, and a stream of events: each message is counted in the session, whose end ends the connection, also
+// where the client sends nothing.
 package main
 
 import (
@@ -26,11 +27,20 @@ import (
 // messages is how many a visitor has sent, over all connections.
 const messages = session.Key[int]("messages")
 
-func routes(sessions *session.Manager) http.Handler {
+// interval is how often each connection looks into Redis whether its session still lives.
+const interval = 5 * time.Second
+
+type app struct {
+	sessions *session.Manager
+	interval time.Duration
+}
+
+func (a *app) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET /gorilla", own(sessions.HandlerFunc(withGorilla)))
-	mux.Handle("GET /coder", own(sessions.HandlerFunc(withCoder)))
-	mux.Handle("POST /sign-out", http.NewCrossOriginProtection().Handler(sessions.HandlerFunc(signOut)))
+	mux.Handle("GET /gorilla", own(a.sessions.HandlerFunc(a.withGorilla)))
+	mux.Handle("GET /coder", own(a.sessions.HandlerFunc(a.withCoder)))
+	mux.Handle("GET /events", own(a.sessions.HandlerFunc(a.events)))
+	mux.Handle("POST /sign-out", http.NewCrossOriginProtection().Handler(a.sessions.HandlerFunc(signOut)))
 	return mux
 }
 
@@ -73,7 +83,7 @@ func count(ctx context.Context, s *session.Session) (int, error) {
 
 var upgrader gorilla.Upgrader
 
-func withGorilla(w http.ResponseWriter, r *http.Request, s *session.Session) {
+func (a *app) withGorilla(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	if !begin(w, r, s) {
 		return
 	}
@@ -85,14 +95,21 @@ func withGorilla(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		return // it has answered
 	}
 	defer conn.Close()
+	leave := func(err error) {
+		code, reason := farewell(s, err)
+		soon := time.Now().Add(time.Second)
+		_ = conn.WriteControl(gorilla.CloseMessage, gorilla.FormatCloseMessage(code, reason), soon)
+		_ = conn.NetConn().SetReadDeadline(soon) // by then the client has answered, or never will
+	}
+	ctx := s.Watch(r.Context(), a.interval) // after the handshake, which has stored the session
+	defer context.AfterFunc(ctx, func() { leave(context.Cause(ctx)) })()
 	for {
 		if _, _, err := conn.ReadMessage(); err != nil {
 			return
 		}
 		n, err := count(r.Context(), s)
 		if err != nil {
-			code, reason := farewell(err)
-			_ = conn.WriteMessage(gorilla.CloseMessage, gorilla.FormatCloseMessage(code, reason))
+			leave(err)
 			return
 		}
 		if err := conn.WriteMessage(gorilla.TextMessage, fmt.Append(nil, n)); err != nil {
@@ -101,7 +118,7 @@ func withGorilla(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	}
 }
 
-func withCoder(w http.ResponseWriter, r *http.Request, s *session.Session) {
+func (a *app) withCoder(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	if !begin(w, r, s) {
 		return
 	}
@@ -110,14 +127,19 @@ func withCoder(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		return // it has answered
 	}
 	defer conn.CloseNow()
+	leave := func(err error) {
+		code, reason := farewell(s, err)
+		_ = conn.Close(coder.StatusCode(code), reason)
+	}
+	ctx := s.Watch(r.Context(), a.interval)
+	defer context.AfterFunc(ctx, func() { leave(context.Cause(ctx)) })()
 	for {
-		if _, _, err := conn.Read(r.Context()); err != nil {
+		if _, _, err := conn.Read(r.Context()); err != nil { // a Read with ctx would close the connection without a word
 			return
 		}
 		n, err := count(r.Context(), s)
 		if err != nil {
-			code, reason := farewell(err)
-			_ = conn.Close(coder.StatusCode(code), reason)
+			leave(err)
 			return
 		}
 		if err := conn.Write(r.Context(), coder.MessageText, fmt.Append(nil, n)); err != nil {
@@ -126,13 +148,38 @@ func withCoder(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	}
 }
 
+// events is for an EventSource, which its page closes at the event signed-out. After any other end it connects again, with
+// the cookie that the browser has by then.
+func (a *app) events(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	if !begin(w, r, s) {
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	if err := http.NewResponseController(w).Flush(); err != nil {
+		return // the client has gone, or was told that the session could not be stored
+	}
+	ctx := s.Watch(r.Context(), a.interval)
+	<-ctx.Done() // an application sends its own events meanwhile
+	if errors.Is(context.Cause(ctx), session.ErrEnded) {
+		_, _ = fmt.Fprintf(w, "event: signed-out\ndata: %s\n\n", whyEnded(s))
+	}
+}
+
 // farewell says why a connection is closed.
-func farewell(err error) (code int, reason string) {
-	if errors.Is(err, session.ErrEnded) {
-		return gorilla.ClosePolicyViolation, "signed out"
+func farewell(s *session.Session, err error) (code int, reason string) {
+	switch {
+	case errors.Is(err, session.ErrEnded):
+		return gorilla.ClosePolicyViolation, whyEnded(s)
+	case errors.Is(err, session.ErrRenewed):
+		return gorilla.CloseServiceRestart, "connect again" // with the new cookie
 	}
 	slog.Error("session not saved", "error", err)
 	return gorilla.CloseInternalServerErr, "session unavailable"
+}
+
+// whyEnded is by whom or for what, or that the session was signed out or has expired.
+func whyEnded(s *session.Session) string {
+	return cmp.Or(s.Ended().String(), "over")
 }
 
 func signOut(w http.ResponseWriter, _ *http.Request, s *session.Session) {
@@ -162,7 +209,7 @@ func run(insecureHTTP bool) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Addr: "127.0.0.1:8080", Handler: routes(sessions), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{Addr: "127.0.0.1:8080", Handler: (&app{sessions, interval}).routes(), ReadHeaderTimeout: 5 * time.Second}
 	log.Printf("listening on %s", server.Addr)
 	return server.ListenAndServe()
 }
