@@ -37,8 +37,8 @@ func (r *Record) IsProved() bool {
 	return r.proved != nil && r.stored.Exists() && r.proved.Session == r.ref.ID
 }
 
-// confirm notes that the device has shown its cookie: from now on the session is not to be used without. Until then it is,
-// for the response with the cookie may have been lost, and a browser asks for no other. A failure is none of the
+// confirm notes that the device has shown its cookie: from now on the session is not to be used without. Until then it
+// is, for the response with the cookie may have been lost, and a browser asks for no other. A failure is none of the
 // request: the next one tries again.
 func (r *Record) confirm(ctx context.Context) {
 	if !r.IsProved() || r.proved.IsConfirmed() {
