@@ -256,8 +256,8 @@ func (c Cookie) boundPrefix() string {
 	return c.Name + "-bound-"
 }
 
-// bound is the cookie that proves the device of a session of a user. Each has a name of its own: a browser may have the keys
-// of several sessions, of which the last that is refreshed would replace the cookie of the others.
+// bound is the cookie that proves the device of a session of a user. Each has a name of its own: a browser may have the
+// keys of several sessions, of which the last that is refreshed would replace the cookie of the others.
 func (c Cookie) bound(id string) Cookie {
 	_, behind, _ := strings.Cut(id, ":")
 	first, _, _ := strings.Cut(behind, "-")

@@ -98,9 +98,9 @@ type boundWorld struct {
 	thieves int // who came late
 }
 
-// TestBoundSessionsInAnyOrder lets owners sign in, visit, renew and sign out, each with a browser that binds its sessions,
-// while thieves who have copied their tokens try to use them, and the store fails at times. A bound session is never used
-// without its proof, no owner is signed out by a failure, and after a renewal no old key counts.
+// TestBoundSessionsInAnyOrder lets owners sign in, visit, renew and sign out, each with a browser that binds its
+// sessions, while thieves who have copied their tokens try to use them, and the store fails at times. A bound session is
+// never used without its proof, no owner is signed out by a failure, and after a renewal no old key counts.
 //
 // SESSION_SEED repeats one order.
 func TestBoundSessionsInAnyOrder(t *testing.T) {

@@ -29,8 +29,8 @@ var (
 	errKey  = errors.New("the key is not on the curve P-256")
 )
 
-// ParseProof reads the JWT of the header Secure-Session-Response. It does not tell whether the signature is right. There is
-// one algorithm, which the header cannot choose.
+// ParseProof reads the JWT of the header Secure-Session-Response. It does not tell whether the signature is right. There
+// is one algorithm, which the header cannot choose.
 func ParseProof(text string) (*Proof, error) {
 	text = Unquoted(text)
 	if len(text) > maxProof { // before it is cut to pieces, of which there may be as many

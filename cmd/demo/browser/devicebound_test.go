@@ -61,7 +61,8 @@ func (s *boundSite) count(what string) int {
 	return s.events[what]
 }
 
-// bind signs in and waits until the session is bound, since so long that no requests are taken any more that were under way.
+// bind signs in and waits until the session is bound, since so long that no requests are taken any more that were under
+// way.
 func (s *boundSite) bind(b *tab) {
 	b.Helper()
 	before := s.count("register ok")
@@ -145,8 +146,8 @@ func TestStolenTokenIsUselessInAnotherBrowser(t *testing.T) {
 	b.sees(s.home, ann, isBound)
 }
 
-// When the cookie that proves the device has expired, the browser gets another before it sends what it was asked for, once
-// for any number of requests.
+// When the cookie that proves the device has expired, the browser gets another before it sends what it was asked for,
+// once for any number of requests.
 func TestBrowserRefreshesItsProof(t *testing.T) {
 	t.Parallel()
 	s, b := newBoundSite(t), newProfile(t)
