@@ -10,7 +10,7 @@ import (
 	"github.com/sessionkv/session/redisstore"
 )
 
-// Figures of docs/operations.md: SESSION_FAILOVER=1 go test -v -run TestFailover ./redisstore
+// The figures of docs/failover.md: SESSION_FAILOVER=1 go test -v -run TestFailover ./redisstore
 func TestFailover(t *testing.T) {
 	if os.Getenv("SESSION_FAILOVER") == "" {
 		t.Skip("a failover takes Redis half a minute: set SESSION_FAILOVER to run it")
