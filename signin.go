@@ -33,9 +33,9 @@ type SignIn struct {
 // session stays as it was, what the request has changed is dropped, and Config.OnError answers, unless the handler has
 // called [Session.Sync] to answer for itself.
 //
-// SignIn returns an error for a User of "", a Class that is not in Config, and a Stamp of another user. It also returns one
-// if the handler has returned. It returns ErrHeadersSent, ErrCrossSite if it would begin a session, and ErrEnded or ErrRenewed if the
-// session is over.
+// SignIn returns an error for a User of "", a Class that is not in Config, and a Stamp of another user. It also returns
+// one if the handler has returned. It returns ErrHeadersSent, ErrCrossSite if it would begin a session, and ErrEnded or
+// ErrRenewed if the session is over.
 func (s *Session) SignIn(in SignIn) error {
 	if err := s.checkSignIn(in); err != nil {
 		return err
