@@ -207,7 +207,8 @@ func (c Config) validateDeviceBound() error {
 	_, known := c.Store.(driver.Users)
 	plain := !strings.ContainsFunc(c.DeviceBound, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(`"\?#%`, r) })
 	fault(!strings.HasPrefix(c.DeviceBound, "/") || !plain, "must be the path of a URL, as \"/.device\", without an escape")
-	fault(!c.Bearer && !strings.HasPrefix(c.DeviceBound, c.Cookie.Path), "must be within Cookie.Path, for its cookie to arrive")
+	folder := strings.TrimSuffix(c.Cookie.Path, "/") + "/"
+	fault(!c.Bearer && !strings.HasPrefix(c.DeviceBound, folder), "must be within Cookie.Path, for its cookie to arrive")
 	fault(c.Bearer, "is for browsers, and Bearer is not")
 	fault(c.Cookie.InsecureHTTP, "needs HTTPS: leave Cookie.InsecureHTTP out")
 	fault(c.Cookie.Partitioned, "goes without Cookie.Partitioned, which the draft does not allow")

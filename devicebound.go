@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,33 +15,32 @@ import (
 
 // DeviceBound reports whether this request has proved that it comes from the device that has signed in: its browser holds
 // a key that cannot be taken elsewhere. It is false for browsers without such keys, and until the key is registered,
-// which is as a rule less than a second after the sign-in. See Config.DeviceBound.
+// which is as a rule less than a second after the sign-in, or a renewal. See Config.DeviceBound.
 func (s *Session) DeviceBound() bool {
 	s.lock()
 	defer s.unlock()
-	return s.use != nil && s.use.proved && s.use.record.IsStored()
+	return s.use != nil && s.use.record.IsProved()
 }
 
 // prove tells whether the request comes from the device of a session. The lock is held.
-func (s *Session) prove(b *device.Binding) error {
+func (s *Session) prove(b *device.Binding) (proved bool, err error) {
 	now := time.Now()
 	for _, cookie := range s.request.CookiesNamed(s.config.Cookie.bound().Name) {
 		if b.IsProvedBy(cookie.Value, now) {
-			s.use.proved = true
-			return nil
+			return true, nil
 		}
 	}
 	switch {
 	case b.IsFresh(now):
-		return nil
+		return false, nil
 	case isSkipped(s.request.Header, b.Session):
-		return ErrUnproven
+		return false, ErrUnproven
 	}
-	return errNotProved
+	return false, errNotProved
 }
 
 // refuseBound is prove where there are no cookies: a stolen one must not be of use in a header either.
-func refuseBound(*device.Binding) error { return errNotProved }
+func refuseBound(*device.Binding) (proved bool, err error) { return false, errNotProved }
 
 var errNotProved = errors.New("session: the request does not come from the device of the session")
 
@@ -61,8 +61,10 @@ func (s *Session) askForKey(h http.Header) {
 	if b == nil || b.HasKey() {
 		return
 	}
-	h.Add("Secure-Session-Registration",
-		`(ES256);path="`+s.config.DeviceBound+`";challenge="`+b.Challenge(device.Registration, time.Now())+`"`)
+	const name = "Secure-Session-Registration"
+	form := `(ES256);path="` + s.config.DeviceBound + `";challenge="`
+	isOurs := func(line string) bool { return strings.HasPrefix(line, form) } // of a commit after which nothing has left
+	h[name] = append(slices.DeleteFunc(h[name], isOurs), form+b.Challenge(device.Registration, time.Now())+`"`)
 }
 
 // serveDevice answers the requests that browsers make for the keys of their sessions: Device Bound Session Credentials, a

@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -25,6 +26,9 @@ func bind(t *testing.T, test func(t *testing.T, manager *session.Manager, d *tes
 		manager := testkit.NewManager(t, session.Config{Store: new(memstore.Store), DeviceBound: devicePath, Logger: logs.Logger()})
 		d := testkit.NewSecureDevice(t, manager, devicePath)
 		d.SignInBound("alice")
+		if !isBound(d.With(d.Bound...)) {
+			t.Error("not bound after the sign-in")
+		}
 		test(t, manager, d, logs)
 	})
 }
@@ -53,9 +57,6 @@ func unavailable(t *testing.T, manager *session.Manager, d *testkit.Device, head
 // The cookie that was copied to another machine leads to nothing, and says so in the log; the owner stays signed in.
 func TestStolenCookieOfABoundSessionIsUseless(t *testing.T) {
 	bind(t, func(t *testing.T, _ *session.Manager, d *testkit.SecureDevice, logs *testkit.Logs) {
-		if !isBound(d.With(d.Bound...)) {
-			t.Error("the owner is not bound")
-		}
 		if got := d.With().View(); got.User != "alice" || isBound(d.With()) {
 			t.Errorf("a request that was under way sees %+v", got)
 		}
@@ -211,60 +212,72 @@ func TestSessionHasOneKey(t *testing.T) {
 	})
 }
 
-func TestRefreshIsRefusedOrEnded(t *testing.T) {
-	bind(t, func(t *testing.T, manager *session.Manager, d *testkit.SecureDevice, _ *testkit.Logs) {
-		thief := testkit.NewSecureDevice(t, manager, devicePath)
-		thief.ID = d.ID
-		if response := thief.Refresh(); response.StatusCode != http.StatusForbidden || response.Header.Get("Secure-Session-Challenge") == "" || len(response.Cookies()) != 0 {
-			t.Errorf("another key: status %d", response.StatusCode)
-		}
-		ask := d.Ask(map[string]string{"Sec-Secure-Session-Id": `"` + d.ID + `"`})
-		challenge, ok := strings.CutSuffix(ask.Header.Get("Secure-Session-Challenge"), `;id="`+d.ID+`"`)
-		if ask.StatusCode != http.StatusForbidden || !ok {
-			t.Fatalf("status %d, headers %v", ask.StatusCode, ask.Header)
-		}
-		proof := testkit.Proof(t, d.Key, strings.Trim(challenge, `"`), false)
-		again := func() int {
-			return d.Ask(map[string]string{"Sec-Secure-Session-Id": d.ID, "Secure-Session-Response": proof}).StatusCode
-		}
-		if first, second := again(), again(); first != 200 || second != 200 {
-			t.Errorf("a proof that is fresh: status %d and %d", first, second)
-		}
-		time.Sleep(time.Minute + time.Second)
-		if status := again(); status != http.StatusForbidden {
-			t.Errorf("a proof that is stale: status %d", status)
-		}
-		d.With(d.Bound...).Do(func(_ *http.Request, s *session.Session) error { s.Destroy(); return nil })
-		for name, id := range map[string]string{"ended": d.ID, "unknown": "0123456789abcdef0123:05c63329-6635-8721-82ea-d7325f09e8d9", "a visitor's": "05c63329-6635-8721-82ea-d7325f09e8d9", "nonsense": "<x>"} {
-			response := d.Ask(map[string]string{"Sec-Secure-Session-Id": id})
-			var body map[string]any
-			_ = json.NewDecoder(response.Body).Decode(&body)
-			if response.StatusCode != 200 || body["continue"] != false || body["session_identifier"] != id || len(response.Cookies()) != 0 {
-				t.Errorf("%s: status %d, %v", name, response.StatusCode, body)
+// A countedStore counts saves.
+type countedStore struct {
+	memstore.Store
+	saves int
+}
+
+func (c *countedStore) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
+	c.saves++
+	return c.Store.Save(ctx, id, was, value, ttl)
+}
+
+// The response to a registration, which brings the cookie, can be lost, and a browser does not register again. It goes on
+// without; from the first request with the cookie on, which is saved once, there is no other way.
+func TestSessionIsBoundWhenTheCookieHasArrived(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(countedStore)
+		manager := testkit.NewManager(t, session.Config{Store: store, DeviceBound: devicePath, Logger: new(testkit.Logs).Logger()})
+		d := testkit.NewSecureDevice(t, manager, devicePath)
+		d.SignInBound("alice")
+		before := store.saves
+		visit := func(as *testkit.Device, user string, bound bool, saves int) {
+			t.Helper()
+			if got := as.View(); got.User != user || isBound(as) != bound || store.saves != before+saves {
+				t.Errorf("got %+v, bound %v, after %d saves", got, isBound(as), store.saves-before)
 			}
 		}
+		time.Sleep(9 * time.Minute)
+		visit(d.With(), "alice", false, 0)
+		visit(d.With(d.Bound...), "alice", true, 1)
+		visit(d.With(d.Bound...), "alice", true, 1)
+		time.Sleep(59 * time.Second)
+		visit(d.With(), "alice", false, 1)
+		time.Sleep(time.Second)
+		visit(d.With(), "", false, 1)
 	})
 }
 
-func TestEndpointAnswersNothingElse(t *testing.T) {
-	manager := testkit.NewManager(t, session.Config{Store: new(memstore.Store), DeviceBound: devicePath})
-	d := testkit.NewSecureDevice(t, manager, devicePath)
-	if response := d.Ask(nil); response.StatusCode != http.StatusNotFound {
-		t.Errorf("without a header: status %d", response.StatusCode)
-	}
-	if response := d.Raw(manager.Handler(http.NotFoundHandler())); response.StatusCode != http.StatusNotFound {
-		t.Errorf("another path: status %d", response.StatusCode)
-	}
-}
-
-// The endpoint gives no time to live: whoever has an ID from a log could keep the session alive.
-func TestEndpointGivesNoTimeToLive(t *testing.T) {
-	bind(t, func(t *testing.T, manager *session.Manager, d *testkit.SecureDevice, _ *testkit.Logs) {
-		time.Sleep(20 * time.Minute)
-		d.Refresh()
-		list, err := manager.List(t.Context(), "alice")
-		if err != nil || len(list) != 1 || time.Until(list[0].IdleDeadline()) > 11*time.Minute {
-			t.Errorf("%d sessions, %v", len(list), err)
+// A Load counts as such a request also behind a Peek, which is none, and leaves what was changed in between to the save.
+func TestSessionIsBoundByALoadBehindAPeek(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(countedStore)
+		manager := testkit.NewManager(t, session.Config{Store: store, DeviceBound: devicePath, Logger: new(testkit.Logs).Logger()})
+		d := testkit.NewSecureDevice(t, manager, devicePath)
+		d.SignInBound("alice")
+		before := store.saves
+		d.With(d.Bound...).Raw(manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			s, err := session.Peek(r.Context())
+			if err != nil || store.saves != before {
+				t.Errorf("after the Peek: %v, %d saves", err, store.saves-before)
+				return
+			}
+			err = visits.Set(s, 1)
+			_, loaded := session.Load(r.Context())
+			if n, _ := visits.Get(s); err != nil || loaded != nil || n != 1 || store.saves != before+1 {
+				t.Errorf("after the Load: %v, %v, %d, %d saves", err, loaded, n, store.saves-before)
+			}
+			if err := s.Sync(r.Context()); err != nil { // the change
+				t.Error(err)
+			}
+			if err := s.Sync(r.Context()); err != nil || store.saves != before+2 {
+				t.Errorf("after the Syncs: %v, %d saves", err, store.saves-before)
+			}
+		})))
+		time.Sleep(time.Minute)
+		if got := d.With().View(); got.User != "" {
+			t.Errorf("without the cookie: %+v", got)
 		}
 	})
 }
@@ -364,6 +377,7 @@ func TestDeviceBoundFaults(t *testing.T) {
 		"must be the path of a URL": {DeviceBound: "device"},
 		"without an escape":         {DeviceBound: `/a"b`},
 		"within Cookie.Path":        {DeviceBound: "/.device", Cookie: session.Cookie{Path: "/app"}},
+		"for its cookie to arrive":  {DeviceBound: "/apple", Cookie: session.Cookie{Path: "/app"}},
 		"needs HTTPS":               {DeviceBound: "/d", Cookie: session.Cookie{InsecureHTTP: true}},
 		"Cookie.Partitioned":        {DeviceBound: "/d", Cookie: session.Cookie{Partitioned: true}},
 		"Cookie.Domain":             {DeviceBound: "/d", Cookie: session.Cookie{Domain: "example.com"}},

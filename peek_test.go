@@ -143,6 +143,30 @@ func TestLoadAfterPeekKeepsTheChanges(t *testing.T) {
 	}
 }
 
+// A save of unknown outcome is repeated in the place of what it was made from, and not of what a Load has found since.
+func TestLoadAfterASaveOfUnknownOutcomeOverwritesNothing(t *testing.T) {
+	memory := testkit.NewMemory()
+	store := &testkit.FaultyStore{Store: memory}
+	manager := testkit.NewManager(t, session.Config{Store: store, Logger: new(testkit.Logs).Logger()})
+	cookies, id := testkit.Begin(t, manager, map[string]any{"n": 1})
+	visitWith(manager, cookies, func(r *http.Request) {
+		s, _ := session.Peek(r.Context())
+		_ = visits.Set(s, 5)
+		store.BeforeSave = func() error { return errors.New("down") }
+		if err := s.Sync(r.Context()); err == nil {
+			t.Error("saved")
+		}
+		store.BeforeSave = nil
+		memory.Put(id, `{"by":"another"}`)
+		if _, err := session.Load(r.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	if got := testkit.Values(t, manager, cookies); got != `{"by":"another"}` {
+		t.Errorf("stored %s", got)
+	}
+}
+
 func TestLoadAfterPeekThatFails(t *testing.T) {
 	store := &testkit.FaultyStore{Store: testkit.NewMemory()}
 	manager := testkit.NewManager(t, session.Config{Store: store, Logger: new(testkit.Logs).Logger()})

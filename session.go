@@ -47,7 +47,6 @@ type Session struct {
 type use struct {
 	loaded   bool
 	peeked   bool // the load has left the idle time as it is
-	proved   bool // the request comes from the device that the session is bound to
 	loadErr  error
 	record   record.Record
 	bound    boundContext // of the load

@@ -26,8 +26,8 @@ type SignIn struct {
 
 // SignIn makes this the session of a user. It gets a new token, ID and Lifetime, as by [Session.Renew]. What a visitor had
 // put into it goes along, and so do the values of the same user, who signs in anew. The values of another user, who had
-// not signed out, are dropped. The store must know users, as redisstore and memstore do, or else the error wraps
-// [errors.ErrUnsupported].
+// not signed out, are dropped. The store must know users, as redisstore, boltstore and memstore do, or else the error
+// wraps [errors.ErrUnsupported].
 //
 // It is done when the session is saved. That fails with [ErrRevoked] or [ErrLimit] where the sign-in is refused: the
 // session stays as it was, what the request has changed is dropped, and Config.OnError answers, unless the handler has

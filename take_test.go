@@ -133,6 +133,24 @@ func TestTakeRefusesWhatPopWould(t *testing.T) {
 	}
 }
 
+// What the library keeps in a session for itself is no value that somebody could take.
+func TestTakeLeavesReservedKeys(t *testing.T) {
+	manager := testkit.NewManager(t, session.Config{Store: testkit.NewMemory()})
+	d := testkit.NewDevice(t, manager)
+	d.SignIn("alice")
+	d.Do(func(r *http.Request, s *session.Session) error {
+		for _, key := range []session.Key[any]{"_user", "_rev", "_none"} {
+			if got, err := key.Take(r.Context(), s); !errors.Is(err, session.ErrNoKey) || got != nil {
+				t.Errorf("%s: got %v, %v", key, got, err)
+			}
+		}
+		return nil
+	})
+	if got := d.View(); got.User != "alice" {
+		t.Errorf("afterwards: %+v", got)
+	}
+}
+
 // A value of another type is not the same as none: the log says so, once for a request and key.
 func TestValueOfAnotherTypeIsLoggedOnce(t *testing.T) {
 	log := new(testkit.Logs)

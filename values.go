@@ -113,6 +113,9 @@ func (s *Session) take(ctx context.Context, key string, taken func(raw []byte, o
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("session: not saved: %w", err)
 	}
+	if value.IsReserved(key) {
+		return taken(nil, false)
+	}
 	s.lock()
 	defer s.unlock()
 	if err := s.changeable(); err != nil {

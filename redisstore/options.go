@@ -17,7 +17,7 @@ type Options struct {
 	Prefix string
 
 	// NoScripts changes what is stored with WATCH and MULTI instead of scripts, for services that forbid EVAL. The
-	// guarantees are the same; a save takes two round trips instead of one, and a change of what a user has begins again,
+	// guarantees are the same; a save without IFEQ takes two round trips instead of one, and a change of what a user has begins again,
 	// until the deadline, whenever another one comes in between. Redis refuses a MULTI when it is full: then no session can
 	// be destroyed, and nobody can end the other sessions of a user, where scripts still can.
 	NoScripts bool

@@ -23,6 +23,7 @@ type metrics struct {
 
 var refusals = []session.Outcome{
 	session.OutcomeRevoked, session.OutcomeLimit, session.OutcomeCrossSite, session.OutcomeAmbiguous,
+	session.OutcomeUnproven,
 }
 
 func newMetrics(meter metric.Meter) (*metrics, error) {

@@ -19,9 +19,9 @@
 // The attributes have the words of [session.EventKind], [session.Outcome] and [session.Reason], so that their number is
 // bounded: none is of a user, a session or a path. The reason of an ended session can also be "sign_out", where a session
 // that belongs to a user was destroyed, and "destroyed", where that of a visitor was. The reason of a refused request is
-// "revoked", "limit", "cross_site" or "ambiguous". Counters are there with 0 from the call of New, so that a rate sees the
-// first event, where the provider exports from then on. How many sessions are alive is no metric: no process is told when
-// one expires.
+// "revoked", "limit", "cross_site", "ambiguous", or "unproven" for a session whose cookie came without its device.
+// Counters are there with 0 from the call of New, so that a rate sees the first event, where the provider exports from
+// then on. How many sessions are alive is no metric: no process is told when one expires.
 //
 // # Span events
 //

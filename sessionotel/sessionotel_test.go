@@ -210,7 +210,7 @@ func TestCountersBeginWithZero(t *testing.T) {
 	all := collect(t, reader)
 	for name, want := range map[string]int{
 		"sessionkv.sign_ins": 1, "sessionkv.save.conflicts": 1, "sessionkv.store.repeats": 1,
-		"sessionkv.ended": 6, "sessionkv.refused": 4,
+		"sessionkv.ended": 6, "sessionkv.refused": 5,
 	} {
 		found := seriesOf(all[name])
 		if len(found) != want || slices.ContainsFunc(found, func(s series) bool { return s.count != 0 }) {

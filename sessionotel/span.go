@@ -23,7 +23,8 @@ func addToSpan(ctx context.Context, e session.Event) {
 
 func isRoutine(e session.Event) bool {
 	switch e.Kind {
-	case session.EventLoad, session.EventPeek, session.EventTouch, session.EventCreate, session.EventUpdate:
+	case session.EventLoad, session.EventPeek, session.EventTouch, session.EventCreate, session.EventUpdate,
+		session.EventRefresh:
 		return e.Outcome == session.OutcomeNone || e.Outcome == session.OutcomeOK && e.Tries <= 1 && e.Repeats == 0
 	}
 	return false

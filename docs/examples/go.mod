@@ -11,6 +11,7 @@ require (
 	github.com/gorilla/mux v1.8.1
 	github.com/gorilla/websocket v1.5.3
 	github.com/sessionkv/session v0.0.0
+	github.com/sessionkv/session/boltstore v0.0.0
 )
 
 require (
@@ -18,6 +19,10 @@ require (
 	github.com/gomodule/redigo v1.9.3 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/yuin/gopher-lua v1.1.1 // indirect
+	go.etcd.io/bbolt v1.5.0 // indirect
+	golang.org/x/sys v0.45.0 // indirect
 )
 
 replace github.com/sessionkv/session => ../..
+
+replace github.com/sessionkv/session/boltstore => ../../boltstore

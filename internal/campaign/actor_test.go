@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/token"
 )
 
@@ -71,7 +72,8 @@ type round struct {
 	parent  string // the ID before
 	late    bool   // parent was renewed by another request before it was loaded
 	writes  []int
-	ended   []string // IDs that are not of this actor's making
+	stored  []string // IDs that are not of this actor's making
+	ended   []string // such IDs too
 	destroy bool
 	others  bool
 	begun   map[int]bool // sign-ins that counted when the save began
@@ -236,7 +238,8 @@ func (a *actor) begin() {
 func (a *actor) saved(err error) {
 	w, id, before := a.world, a.session.ID(), a.round
 	w.note(a, "saved %s after %s, with %v: %v", id, before.parent, before.writes, err)
-	a.round = round{parent: before.parent, late: before.late && id == ""}
+	// A Destroy that was refused is tried again by the next save, with what was written after it.
+	a.round = round{parent: before.parent, late: before.late && id == "", destroy: before.destroy && err != nil}
 	switch {
 	case err == nil:
 		if id != before.parent && before.parent != "" && id != "" && !before.destroy {
@@ -251,9 +254,14 @@ func (a *actor) saved(err error) {
 		}
 	case refusal(err) != "" && !a.faulty:
 		w.count(refusal(err))
-		w.forbid(before.writes)
+		if !before.destroy {
+			w.forbid(before.writes)
+		}
 		if errors.Is(err, session.ErrRenewed) && len(before.ended) > 0 && !before.others {
 			w.broken("N2", "answered ErrRenewed, but %v were ended", before.ended)
+		}
+		if refused := refusal(err); refused != "ErrEnded" && len(before.stored) > 0 && driver.UserOf(before.parent) == "" {
+			w.broken("N2", "answered %s, but %v was changed", refused, before.stored)
 		}
 	default:
 		n, _ := serial.Get(a.session)

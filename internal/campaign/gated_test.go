@@ -70,7 +70,11 @@ func (s gatedStore) Save(ctx context.Context, id string, was, value []byte, ttl 
 		if was == nil {
 			s.actor.fresh[id] = true
 		}
-		return s.UserStore.Save(ctx, id, was, value, ttl)
+		current, err := s.UserStore.Save(ctx, id, was, value, ttl)
+		if err == nil && !s.actor.fresh[id] {
+			s.actor.stored = append(s.actor.stored, id)
+		}
+		return current, err
 	})
 }
 

@@ -103,13 +103,14 @@ var surface = map[string]func(p *play){
 			p.tell(e, e.LogValue(), e.Err)
 		}
 	},
-	"session.EventKind.String": func(p *play) { p.tell(session.EventLoad) },
-	"session.Outcome.String":   func(p *play) { p.tell(session.OutcomeGone) },
-	"session.Session.User":     func(p *play) { p.tell(p.s.User() == "") },
-	"session.Session.SignedIn": func(p *play) { p.tell(p.s.SignedIn()) },
-	"session.Session.Class":    func(p *play) { p.tell(p.s.Class()) },
-	"session.Session.LastUsed": func(p *play) { p.tell(p.s.LastUsed()) },
-	"session.Session.Ended":    func(p *play) { p.tell(p.s.Ended()) },
+	"session.Session.DeviceBound": func(p *play) { p.tell(p.s.DeviceBound()) },
+	"session.EventKind.String":    func(p *play) { p.tell(session.EventLoad) },
+	"session.Outcome.String":      func(p *play) { p.tell(session.OutcomeGone) },
+	"session.Session.User":        func(p *play) { p.tell(p.s.User() == "") },
+	"session.Session.SignedIn":    func(p *play) { p.tell(p.s.SignedIn()) },
+	"session.Session.Class":       func(p *play) { p.tell(p.s.Class()) },
+	"session.Session.LastUsed":    func(p *play) { p.tell(p.s.LastUsed()) },
+	"session.Session.Ended":       func(p *play) { p.tell(p.s.Ended()) },
 	"session.Session.EndOthers": func(p *play) {
 		p.tell(p.s.EndOthers(session.ByUser), p.s.SignIn(session.SignIn{User: secretValue}), p.s.EndOthers(0), p.s.EndOthers(session.ByUser),
 			p.s.Sync(p.r.Context()))

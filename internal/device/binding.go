@@ -19,7 +19,7 @@ import (
 // A Binding is what a session has of its device, as it is stored.
 type Binding struct {
 	Secret  []byte `json:"k"`            // of the cookies and challenges of this session alone
-	Bound   int64  `json:"at,omitempty"` // when the key was registered, in Unix seconds
+	Proved  int64  `json:"at,omitempty"` // when a request was first proved, in Unix seconds
 	X       []byte `json:"x,omitempty"`  // the public key of the device, on the curve P-256
 	Y       []byte `json:"y,omitempty"`
 	Session string `json:"-"` // its ID, which all that is signed holds for
@@ -36,14 +36,24 @@ func New() *Binding {
 func (b *Binding) HasKey() bool { return b != nil && len(b.X) > 0 }
 
 // Register returns b with the key of a device.
-func (b *Binding) Register(key *ecdsa.PublicKey, now time.Time) (*Binding, error) {
+func (b *Binding) Register(key *ecdsa.PublicKey) (*Binding, error) {
 	point, err := key.Bytes()
 	if err != nil {
 		return nil, err
 	}
 	registered := *b
-	registered.Bound, registered.X, registered.Y = now.Unix(), point[1:1+coordinate], point[1+coordinate:]
+	registered.X, registered.Y = point[1:1+coordinate], point[1+coordinate:]
 	return &registered, nil
+}
+
+// IsConfirmed reports whether a request was proved already.
+func (b *Binding) IsConfirmed() bool { return b.Proved != 0 }
+
+// Confirm returns b as of the first request that is proved.
+func (b *Binding) Confirm(now time.Time) *Binding {
+	confirmed := *b
+	confirmed.Proved = now.Unix()
+	return &confirmed
 }
 
 // Key returns the key of the device, nil if there is none that is on the curve.
@@ -63,7 +73,7 @@ const (
 	// underWay is how much later than its end a cookie is still taken, for requests that have left before.
 	underWay = 30 * time.Second
 
-	// grace is how long after the registration requests without the cookie are taken: they had left before.
+	// grace is how long after the first request with the cookie those without it are taken: they had left before.
 	grace = time.Minute
 
 	macBytes      = 27
@@ -93,9 +103,10 @@ func (b *Binding) IsProvedBy(cookie string, now time.Time) bool {
 	return hmac.Equal(raw[deadlineBytes:], b.mac("cookie", until)) && now.Before(time.Unix(until, 0).Add(underWay))
 }
 
-// IsFresh reports whether the key was registered so lately that requests without its cookie may still be on their way.
+// IsFresh reports whether requests without the cookie may be those of the device: it has not shown the cookie yet, which
+// it may never have got, or so lately that they were on their way.
 func (b *Binding) IsFresh(now time.Time) bool {
-	return now.Before(time.Unix(b.Bound, 0).Add(grace))
+	return !b.IsConfirmed() || now.Before(time.Unix(b.Proved, 0).Add(grace))
 }
 
 // A Purpose is what a challenge is for. It says for how long the challenge can be answered.

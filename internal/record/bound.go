@@ -21,12 +21,41 @@ func (r *Record) prove(ctx context.Context, f found, id string) error {
 	if r.Prove == nil || !f.binding.HasKey() {
 		return nil
 	}
-	err := r.Prove(f.binding)
+	proved, err := r.Prove(f.binding)
+	if proved {
+		r.proved = f.binding
+	}
 	if err == nil || err == ErrUnproven {
 		return err
 	}
 	r.keeper.Logger.WarnContext(ctx, "bound session without proof: its cookie may be stolen", "id", id)
 	return errNoProof
+}
+
+// IsProved reports whether the session is bound to a device that the request comes from.
+func (r *Record) IsProved() bool {
+	return r.proved != nil && r.stored.Exists() && r.proved.Session == r.ref.ID
+}
+
+// confirm notes, in what was just loaded, that the device has shown its cookie, and returns what is stored then. From now
+// on the session is not to be used without. Until then it is, for the response with the cookie may have been lost, and a
+// browser asks for no other. A failure is none of the request: the next one tries again.
+func (r *Record) confirm(ctx context.Context, current value.Value) value.Value {
+	if !r.IsProved() || r.proved.IsConfirmed() {
+		return current
+	}
+	confirmed := r.proved.Confirm(time.Now())
+	members := current.Members
+	setBinding(&members, confirmed)
+	next, err := value.Encode(members, math.MaxInt)
+	if err != nil {
+		return current
+	}
+	if _, err := r.keeper.save(ctx, r.ref, current.Bytes, next.Bytes); err != nil {
+		return current
+	}
+	r.proved = confirmed
+	return next
 }
 
 // Binding returns that of the session, nil if there is none.
@@ -49,12 +78,14 @@ type bound struct {
 	ttl    time.Duration
 }
 
-// bound returns the session of a user that has this ID, and gives it no more time to live. It is ErrEnded if there is none.
+// bound returns the session of a user that has this ID, and gives it no more time to live. It is ErrEnded if there is
+// none. Anybody may ask for any ID, so that the store is asked for those alone that a token can lead to.
 func (k *Keeper) bound(ctx context.Context, id string) (*bound, error) {
-	if driver.UserOf(id) == "" {
+	if !token.IsOfUser(id) {
 		return nil, ErrEnded
 	}
-	f, ttl, err := k.peek(ctx, token.Reference{ID: id, Deadline: time.Unix(math.MaxUint32, 0)})
+	text, ttl, err := k.Store.Peek(ctx, id)
+	f, err := k.found(ctx, id, text, err)
 	switch {
 	case errors.Is(err, driver.ErrNotFound):
 		return nil, ErrEnded
@@ -64,7 +95,7 @@ func (k *Keeper) bound(ctx context.Context, id string) (*bound, error) {
 		return nil, ErrEnded
 	}
 	ref := token.Reference{ID: id, Deadline: time.Unix(f.owner.Deadline, 0), Class: f.owner.Class}
-	if ttl = min(ttl, time.Until(ref.Deadline)); isOver(ttl) {
+	if ttl = min(ttl, k.ttl(ref)); isOver(ttl) {
 		return nil, ErrEnded
 	}
 	return &bound{f.binding, ref, f.owner.user(), f.value, ttl}, nil
@@ -91,7 +122,7 @@ func (k *Keeper) register(ctx context.Context, id string, proof *device.Proof) (
 		if b.HasKey() {
 			return b.Binding, b.user, nil
 		}
-		registered, err := b.Register(proof.Key, time.Now())
+		registered, err := b.Register(proof.Key)
 		if err != nil {
 			return nil, b.user, ErrRefused
 		}

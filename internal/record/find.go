@@ -23,6 +23,9 @@ func (r *Record) Peek(ctx context.Context, refs []token.Reference) error {
 func (r *Record) find(ctx context.Context, refs []token.Reference, kind Kind, fetch fetch) error {
 	w := r.watch(ctx)
 	without, err := r.choose(ctx, refs, fetch)
+	if err == nil && kind == Load {
+		r.saved(r.confirm(ctx, r.stored))
+	}
 	act := Act{Kind: kind, Bytes: len(r.stored.Bytes)}
 	switch {
 	case err != nil || r.stored.Exists():

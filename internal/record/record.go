@@ -17,20 +17,22 @@ import (
 type Record struct {
 	keeper *Keeper
 
-	// Prove tells whether the request comes from the device of a session: nil, ErrUnproven if its browser says that it
-	// could not prove it, any other error if it does not. Nil: that is not asked.
-	Prove func(b *device.Binding) error
+	// Prove tells whether the request has proved that it comes from the device of a session. If it has to and has not, that
+	// is ErrUnproven where its browser says that it could not, else any other error. Nil: that is not asked.
+	Prove func(b *device.Binding) (proved bool, err error)
 
 	state
 	members object.Object // what is stored, with the changes
 	changes changes       // since the last save
 	todo
 
-	destroyed *state  // what Destroy was called on, until it is deleted
-	rivals    []rival // living sessions whose tokens came together, so that none of them is used
-	ambiguous bool    // there were rivals
-	revoked   bool    // the client's token leads nowhere any more, by what this request did
-	tries     int     // of the last update
+	proved    *device.Binding // of the session that Prove has found proved
+	destroyed *state          // what Destroy was called on, until it is deleted
+	rivals    []rival         // living sessions whose tokens came together, so that none of them is used
+	ambiguous bool            // there were rivals
+	revoked   bool            // the client's token leads nowhere any more, by what this request did
+	tries     int             // of the last update
+	told      int             // Acts
 }
 
 // state is which session it is, and how it stands with the store.

@@ -25,6 +25,15 @@ func (r *Record) IsPromising() bool { return r.signing != nil || r.others != 0 }
 // begun nor renewed: nobody could use it, and the old token would lead nowhere. The changes are dropped, for they may
 // belong to a new privilege, and must not go to the old token.
 func (r *Record) Save(ctx context.Context, gone error) error {
+	w, told := r.watch(ctx), r.told
+	err := r.save(ctx, gone)
+	if err != nil && r.told == told {
+		r.tell(ctx, w, Act{Kind: Update}, err) // so that every save that fails is told
+	}
+	return err
+}
+
+func (r *Record) save(ctx context.Context, gone error) error {
 	if err := r.deleteDestroyed(ctx); err != nil {
 		return err
 	}
@@ -102,5 +111,11 @@ func (r *Record) touch(ctx context.Context) error {
 		return r.endAt(ctx, *found.mark)
 	}
 	r.keptFor(ttl)
-	return r.rebase(found.value)
+	if r.unsure != nil {
+		return nil // the repeat of that save must still find what it was made from, or fail
+	}
+	if r.IsProved() {
+		r.proved = found.binding
+	}
+	return r.rebase(r.confirm(ctx, found.value))
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"math"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -111,6 +112,16 @@ func reference(raw *[size]byte, text string) Reference {
 		ref.ID, ref.Class = string(tag[:])+":"+ref.ID, raw[classAt]
 	}
 	return ref
+}
+
+// IsOfUser reports whether a text has the form of the ID of a user's session.
+func IsOfUser(text string) bool {
+	tag, id, ok := strings.Cut(text, ":")
+	if !ok || len(tag) != 2*tagBytes || strings.Trim(tag, "0123456789abcdef") != "" {
+		return false
+	}
+	parsed, err := uuid.Parse(id)
+	return err == nil && parsed.String() == id
 }
 
 // id returns the ID that a token leads to: one way, so that whoever reads the store cannot sign in. It is

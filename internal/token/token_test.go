@@ -132,3 +132,19 @@ func BenchmarkParse(b *testing.B) {
 		}
 	}
 }
+
+// The endpoint of the devices gets IDs from anybody, and asks the store for none that no token leads to.
+func TestFormOfTheIDOfAUser(t *testing.T) {
+	id := NewOf(Tag("alice"), 0, time.Now(), time.Hour).ID
+	if !IsOfUser(id) {
+		t.Errorf("%s is not the ID of a user", id)
+	}
+	for _, text := range []string{
+		"", ":", id[21:], id[20:], id[:21], id[:21] + "user", id[:21] + "stamp", id[1:], "0" + id, id + "0", strings.ToUpper(id), id + ":" + id,
+		"g" + id[1:], "}" + id[1:], id[:21] + "{" + id[21:] + "}", id[:21] + "urn:uuid:" + id[21:], id[:21] + strings.ReplaceAll(id[21:], "-", ""), id + "\n",
+	} {
+		if IsOfUser(text) {
+			t.Errorf("%q is the ID of a user", text)
+		}
+	}
+}

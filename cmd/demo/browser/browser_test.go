@@ -70,6 +70,11 @@ var (
 // preferences allow what SameSite=None is for. Debian's Chromium does not by itself, nor does any in incognito profiles.
 const preferences = `{"profile":{"block_third_party_cookies":false,"cookie_controls_mode":0}}`
 
+// secureDevices lets Chromium bind sessions to keys that it keeps itself, for there is no TPM here, and sign with them as
+// often as the tests ask for.
+const secureDevices = "EnableBoundSessionCredentialsSoftwareKeysForManualTesting," +
+	"DeviceBoundSessions:RequireOriginTrialTokens/false/RefreshQuota/false"
+
 func startChromium(ctx context.Context, dir string) (browser context.Context, stop func(), err error) {
 	stop = func() {}
 	program, err := findChromium()
@@ -92,6 +97,7 @@ func startChromium(ctx context.Context, dir string) (browser context.Context, st
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("ignore-certificate-errors-spki-list", certificatePin()),
 		chromedp.Flag("host-resolver-rules", "MAP *.example 127.0.0.1"), // sites of several names
+		chromedp.Flag("enable-features", secureDevices),
 	)
 	allocator, stopAllocator := chromedp.NewExecAllocator(ctx, options...)
 	browser, stopBrowser := chromedp.NewContext(allocator)

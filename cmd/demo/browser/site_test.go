@@ -9,8 +9,10 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/alicebob/miniredis/v2"
@@ -33,10 +35,15 @@ type site struct {
 	arrived chan bool // a slow request has loaded its session
 	release chan bool // lets one go on
 
+	away atomic.Bool // Redis is, for requests about devices
+
 	mu     sync.Mutex
 	asked  map[string][]bool  // whether each request for a path brought the session's cookie
 	called map[string][]error // what the Set of each callback returned, by path
 }
+
+// down is what Redis says that is not to be used.
+const down = "LOADING Redis is loading the dataset in memory"
 
 // newSite serves over HTTPS unless config says that the cookie is for HTTP.
 func newSite(t *testing.T, config session.Config) *site {
@@ -71,6 +78,10 @@ func (s *site) record(next http.Handler) http.Handler {
 		s.mu.Lock()
 		s.asked[r.URL.Path] = append(s.asked[r.URL.Path], brought)
 		s.mu.Unlock()
+		if r.URL.Path == devicePath && s.away.Load() {
+			s.redis.SetError(down)
+			defer s.redis.SetError("")
+		}
 		next.ServeHTTP(w, r)
 	})
 }
@@ -136,6 +147,20 @@ func (s *site) routes() http.Handler {
 		http.Redirect(w, r, "/", http.StatusSeeOther)
 		return nil
 	})
+	route("/sign-in-elsewhere", func(w http.ResponseWriter, _ *http.Request, s *session.Session) error {
+		s.AllowCrossSite() // as the callback of an identity provider does
+		if err := s.SignIn(session.SignIn{User: "ann"}); err != nil {
+			return err
+		}
+		return home(w, nil, s)
+	})
+	route("POST /renew", func(w http.ResponseWriter, r *http.Request, s *session.Session) error {
+		if err := s.Renew(); err != nil {
+			return err
+		}
+		http.Redirect(w, r, "/", http.StatusSeeOther)
+		return nil
+	})
 	route("POST /sign-out", func(w http.ResponseWriter, r *http.Request, s *session.Session) error {
 		s.Destroy()
 		http.Redirect(w, r, "/", http.StatusSeeOther)
@@ -165,9 +190,10 @@ func (s *site) routes() http.Handler {
 	return mux
 }
 
-const homePage = `<!doctype html><title>site</title><link rel="icon" href="data:,"><p>%s
+const homePage = `<!doctype html><title>site</title><link rel="icon" href="data:,"><p>%s</p><i>%s</i>
 <form method="post" action="/sign-in"><button id="sign-in">in</button></form>
 <form method="post" action="/sign-out"><button id="sign-out">out</button></form>
+<form method="post" action="/renew"><button id="renew">renew</button></form>
 <a id="elsewhere" href="/echo/elsewhere">elsewhere</a>`
 
 func home(w http.ResponseWriter, _ *http.Request, s *session.Session) error {
@@ -182,7 +208,8 @@ func home(w http.ResponseWriter, _ *http.Request, s *session.Session) error {
 		says += ", draft: " + text
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	_, err := fmt.Fprintf(w, homePage, html.EscapeString(says))
+	device := "this device is bound: " + strconv.FormatBool(s.DeviceBound())
+	_, err := fmt.Fprintf(w, homePage, html.EscapeString(says), device)
 	return err
 }
 
