@@ -22,11 +22,11 @@ type Config struct {
 	Store driver.Store
 
 	// IdleTimeout is how long a session lives without use: each request that loads it starts the time anew. It is at
-	// least a millisecond; 0 means 30 minutes. See ASVS 5.0, 7.3.1.
+	// least a millisecond; 0 means 30 minutes.
 	IdleTimeout time.Duration
 
 	// Lifetime is how long a session lives however much it is used, counted from its creation, or its last SignIn or Renew.
-	// It is at least a second, and rounded up to one; 0 means 8 hours, or IdleTimeout if that is more. See ASVS 5.0, 7.3.2.
+	// It is at least a second, and rounded up to one; 0 means 8 hours, or IdleTimeout if that is more.
 	Lifetime time.Duration
 
 	// Persistent makes the cookie survive the end of the browser, until the session's Lifetime is over. OWASP advises

@@ -1,4 +1,5 @@
-// Package session gives the handlers of net/http sessions that every node of a deployment sees, kept in Redis.
+// Package session adds sessions to net/http handlers. It keeps them in Redis, so that every node of a deployment sees the
+// same ones.
 //
 //	store, err := redisstore.Open("redis://127.0.0.1:6379", redisstore.Options{})
 //	...
@@ -15,9 +16,9 @@
 //	...
 //	err = visits.Update(s, func(n int) int { return n + 1 })
 //
-// A session is one JSON object, stored whole under one key with a time to live. A request that uses its session gets the
-// latest value from the store; a request that changed it writes it back before the first byte of the response leaves. A
-// request that does not touch its session costs no command.
+// A session is one JSON object. It is stored whole, under one key with a time to live. A request that uses its session
+// gets the latest value from the store. A request that has changed its session writes it back before the first byte of
+// the response leaves. A request that does not touch its session costs no command.
 //
 // # Signing in
 //
@@ -30,16 +31,18 @@
 //
 // # What holds
 //
-//   - No lost update: of two overlapping requests that write different keys both succeed, on one node or on two.
-//   - No resurrection: a slow request does not bring back a session that was destroyed, ended or expired meanwhile.
-//   - No escape: when EndAll has returned, no session that the user had can be used, whatever its requests are doing.
-//   - Nothing silent: a save that fails becomes an error response, and a change that can no longer reach the client is an
-//     error of the call that made it.
+//   - No update is lost: two overlapping requests that write different keys both succeed, on one node or on two.
+//   - No ended session comes back: a slow request does not revive a session that was destroyed, ended or expired
+//     meanwhile. What the request has changed is dropped and logged, and [Session.Sync] tells the handler.
+//   - No session escapes: when EndAll has returned, no session that the user had can be used, whatever its requests do.
+//   - No failure is silent: a save that fails becomes an error response, and a change that can no longer reach the client
+//     is an error of the call that made it.
 //
 // # Security
 //
-// The cookie holds a random token that the store does not know: the session's key is made of its hash, so that neither
-// the store nor its dumps nor the logs can be used to sign in. A token that the store does not know is never adopted.
+// The cookie holds a random token that the store does not know. The session's key is made of the token's hash, so that
+// nobody can sign in with what is in the store, its dumps or the logs. A token that the store does not know is never
+// adopted.
 // The cookie is HttpOnly, Secure and SameSite=Lax, and its name has the prefix __Host-, unless the [Cookie] says
 // otherwise.
 //

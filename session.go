@@ -97,12 +97,12 @@ func (s *Session) reference() token.Reference {
 }
 
 // Renew gives the session a new token, ID and Lifetime, and keeps its values and its user. The old ones end when this is
-// saved. Call it at every change of privilege, such as a second factor: OWASP ASVS 5.0, 7.2.4. For a sign-in there is
-// [Session.SignIn]. It does nothing if there is no session.
+// saved. Call it at every change of privilege, such as a second factor. For a sign-in there is [Session.SignIn]. It does
+// nothing if there is no session. Until the save, [Session.ID] returns the old ID.
 //
-// It returns ErrHeadersSent, ErrCrossSite, ErrEnded or ErrRenewed if the session is over, or that the handler has
-// returned. After ErrHeadersSent the request can set nothing any more: what belongs to the new privilege must not go to
-// the old token.
+// It returns ErrHeadersSent or ErrCrossSite, ErrEnded or ErrRenewed if the session is over, and an error if the handler
+// has returned. After ErrHeadersSent the request can set nothing any more: what belongs to the new privilege must not go
+// to the old token.
 //
 // If the client has hung up by the time of the save, the save fails and the session stays as it was: nobody would get the
 // new token.
@@ -155,10 +155,10 @@ func (s *Session) AllowCrossSite() {
 // anew, which gives it IdleTimeout more to live. A stream saves now and then: until then each Update is kept, to be done
 // again on a conflict, and of several Sets of a key the last.
 //
-// It returns ErrEnded if the session was destroyed, renewed or expired meanwhile; the changes are dropped. So they are
-// after an error that says that a session was neither begun nor renewed, for its client is gone. After any other error
-// the changes are kept for the next save, unless that finds that it cannot tell whether they were stored: then it drops
-// them and says so. If ctx has ended, Sync does nothing and returns its error.
+// It returns ErrEnded if the session was destroyed, renewed or expired meanwhile. The changes are dropped then. They are
+// also dropped if the error says that a session was neither begun nor renewed, for its client is gone. After any other
+// error the changes are kept for the next save. If that save cannot tell whether they were stored, it drops them, and its
+// error says so. If ctx has ended, Sync does nothing and returns the error of ctx.
 func (s *Session) Sync(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("session: not saved: %w", err)

@@ -24,18 +24,18 @@ type SignIn struct {
 	Stamp Stamp `json:",omitempty"`
 }
 
-// SignIn makes this the session of a user: OWASP ASVS 5.0, 7.2.4. It gets a new token, ID and Lifetime, as by
-// [Session.Renew]. What a visitor had put into it goes along, and so do the values of the same user, who signs in anew;
-// of another user, who had not signed out, none stays. It needs a store that knows users, as redisstore, boltstore and
-// memstore do, else it is [errors.ErrUnsupported], wrapped.
+// SignIn makes this the session of a user. It gets a new token, ID and Lifetime, as by [Session.Renew]. What a visitor had
+// put into it goes along, and so do the values of the same user, who signs in anew. The values of another user, who had
+// not signed out, are dropped. The store must know users, as redisstore, boltstore and memstore do, or else the error
+// wraps [errors.ErrUnsupported].
 //
 // It is done when the session is saved. That fails with [ErrRevoked] or [ErrLimit] where the sign-in is refused: the
 // session stays as it was, what the request has changed is dropped, and Config.OnError answers, unless the handler has
 // called [Session.Sync] to answer for itself.
 //
-// SignIn returns an error for a User of "", a Class that is not in Config, and a Stamp of another user; ErrHeadersSent,
-// ErrCrossSite if this would begin a session, ErrEnded or ErrRenewed if the session is over, or that the handler has
-// returned.
+// SignIn returns an error for a User of "", a Class that is not in Config, and a Stamp of another user. It also returns
+// one if the handler has returned. It returns ErrHeadersSent, ErrCrossSite if it would begin a session, and ErrEnded or
+// ErrRenewed if the session is over.
 func (s *Session) SignIn(in SignIn) error {
 	if err := s.checkSignIn(in); err != nil {
 		return err
@@ -118,11 +118,11 @@ func (s *Session) Ended() Reason {
 }
 
 // EndOthers ends all other sessions of the user when this one is saved, after its SignIn or Renew. No sign-in succeeds
-// then whose [Stamp] is older, so it comes after a change of the credential: OWASP ASVS 5.0, 7.4.3. If this session was
+// then whose [Stamp] is older, so call it after a change of the credential. If this session was
 // ended meanwhile, nothing is done, and the save fails with ErrEnded. [Session.Discard] takes it back.
 //
-// It returns an error if nobody is signed in or why is no Reason; ErrEnded or ErrRenewed if the session is over, or that
-// the handler has returned.
+// It returns an error if nobody is signed in, why is no Reason, or the handler has returned. It returns ErrEnded or
+// ErrRenewed if the session is over.
 func (s *Session) EndOthers(why Reason) error {
 	if err := why.check(); err != nil {
 		return err

@@ -66,7 +66,7 @@ func (m *Manager) End(ctx context.Context, user, id string, why Reason) error {
 
 // EndAll ends every session of user. When it has returned, none of those that existed when it was called can be used any
 // more, whatever their requests are doing, and no sign-in succeeds whose [Stamp] is older. So it comes after a change of
-// the user's credential. After an error some may have been ended; call it again. See ASVS 5.0, 7.4.2 and 7.4.3.
+// the user's credential. After an error some may have been ended; call it again.
 //
 // It ends the session of the calling request too. [Session.EndOthers] leaves that one.
 func (m *Manager) EndAll(ctx context.Context, user string, why Reason) error {

@@ -10,10 +10,12 @@ import (
 	"github.com/sessionkv/session/internal/value"
 )
 
-// Set stores value under key, encoded as JSON at once: later changes of value do not reach the session. Nothing is
-// changed if it returns an error: value cannot be encoded or would lose everything, key is reserved or not UTF-8,
-// ErrTooLarge, ErrHeadersSent or ErrCrossSite if this would begin a session, ErrEnded or ErrRenewed if the session is
-// over, or that the handler has returned.
+// Set stores value under key. It encodes value as JSON at once, so that later changes of value do not reach the session.
+//
+// If it returns an error, it has changed nothing. It is an error if value cannot be encoded or would lose everything, if
+// key is reserved or not UTF-8, and if the handler has returned. It returns ErrTooLarge if the session would be larger
+// than Config.MaxBytes, ErrHeadersSent or ErrCrossSite if it would begin a session and cannot, and ErrEnded or ErrRenewed
+// if the session is over.
 func (s *Session) Set(key string, value any) error {
 	raw, err := encode(value)
 	if err != nil {

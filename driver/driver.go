@@ -25,19 +25,20 @@ type Store interface {
 	// value that lives without an end has the longest Duration.
 	Peek(ctx context.Context, id string) (value []byte, ttl time.Duration, err error)
 
-	// Save stores value for ttl if what is stored is still was, or, where was is nil, if nothing is stored. Otherwise
-	// it changes no value and returns ErrNotFound if nothing is stored, else ErrConflict and the value that is.
+	// Save stores value for ttl if the store still has old. With an old of nil, it stores value if the store has nothing.
+	// Otherwise it changes no value. Then it returns ErrNotFound if the store has nothing, or else ErrConflict and the
+	// value that the store has.
 	//
 	// Two values of one id never begin with the same _rev, so a store may compare that and the length alone. Repeating
 	// a Save whose reply was lost succeeds. If by then another value is stored, the outcome is unknown, and Save
 	// returns the error that lost the reply, never ErrConflict.
-	Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) (current []byte, err error)
+	Save(ctx context.Context, id string, old, value []byte, ttl time.Duration) (current []byte, err error)
 
-	// Delete removes id and returns the value it had, or ErrNotFound if there was none. Where was is not nil, it removes
-	// nothing but that: if another value is stored, it returns ErrConflict and that value. If a first attempt failed on
-	// the network and its repeat finds nothing, the outcome is unknown, and Delete returns that failure, not
-	// ErrNotFound.
-	Delete(ctx context.Context, id string, was []byte) (value []byte, err error)
+	// Delete removes id and returns the value it had, or ErrNotFound if there was none. If old is not nil, it removes
+	// that value only: if the store has another one, it returns ErrConflict and the other value. If a first attempt
+	// failed on the network and its repeat finds nothing, the outcome is unknown, and Delete returns the failure of the
+	// network, not ErrNotFound.
+	Delete(ctx context.Context, id string, old []byte) (value []byte, err error)
 }
 
 var (

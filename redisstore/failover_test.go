@@ -46,7 +46,7 @@ func onSentinels(t *testing.T, test func(t *testing.T, fault sentinelFault, set 
 	}
 }
 
-// Figures of docs/operations.md: SESSION_FAILOVER=1 go test -v -run TestFailover ./redisstore
+// The figures of docs/failover.md: SESSION_FAILOVER=1 go test -v -run TestFailover ./redisstore
 func TestFailover(t *testing.T) {
 	onSentinels(t, func(t *testing.T, fault sentinelFault, set *redistest.Sentinels, store *redisstore.Store) {
 		result := load.Run(t, store, func() { fault.fault(set) })
@@ -57,7 +57,7 @@ func TestFailover(t *testing.T) {
 	})
 }
 
-// Figures of docs/operations.md: SESSION_FAILOVER=1 go test -v -run TestFailover ./redisstore
+// The figures of docs/failover.md: SESSION_FAILOVER=1 go test -v -run TestFailover ./redisstore
 func TestFailoverWithUsers(t *testing.T) {
 	onSentinels(t, func(t *testing.T, fault sentinelFault, set *redistest.Sentinels, store *redisstore.Store) {
 		result := load.RunUsers(t, store, func() { fault.fault(set) })

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -117,6 +118,49 @@ func TestEmbeddedRedisLetsSessionsExpire(t *testing.T) {
 	if conn, err := net.Dial("tcp", address); err == nil {
 		conn.Close()
 		t.Error("the embedded Redis goes on after the demo")
+	}
+}
+
+func TestRequestsAtOnceAreAllCounted(t *testing.T) {
+	d, _ := start(t, "-redis", redistest.Start(t).URL())
+	b := newBrowser(t)
+	b.want(t, d.url+"/set", http.StatusOK, "ok\n")
+	var requests sync.WaitGroup
+	for range 20 {
+		requests.Go(func() {
+			if status, body := b.post(t, d.url+"/count"); status != http.StatusOK || body != "ok\n" {
+				t.Errorf("POST /count: %d %q", status, body)
+			}
+		})
+	}
+	requests.Wait()
+	if _, body := b.get(t, d.url+"/get"); !strings.HasPrefix(body, `{"count":20,`) && !strings.HasSuffix(body, `,"count":20}`+"\n") {
+		t.Errorf("after 20 requests: %s", body)
+	}
+}
+
+func TestSlowRequestDoesNotUndoDel(t *testing.T) {
+	server := miniredis.RunT(t)
+	d, _ := start(t, "-redis", server.Addr())
+	b := newBrowser(t)
+	b.want(t, d.url+"/set", http.StatusOK, "ok\n")
+	said := make(chan string, 1)
+	loaded := server.CommandCount()
+	go func() {
+		_, body := b.post(t, d.url+"/slow")
+		said <- body
+	}()
+	testkit.Eventually(t, "the slow request loads the session", func() bool { return server.CommandCount() > loaded })
+	b.want(t, d.url+"/del", http.StatusOK, "ok\n")
+	if body := testkit.Receive(t, said); body != "change dropped, for the session has ended\n" {
+		t.Errorf("the slow request: %q", body)
+	}
+	if keys := server.Keys(); len(keys) != 0 {
+		t.Errorf("the slow request leaves %q", keys)
+	}
+	b.want(t, d.url+"/set", http.StatusOK, "ok\n")
+	if status, body := b.post(t, d.url+"/slow"); status != http.StatusOK || body != "ok\n" {
+		t.Errorf("a slow request alone: %d %q", status, body)
 	}
 }
 

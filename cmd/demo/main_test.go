@@ -143,6 +143,22 @@ func (b *browser) get(t *testing.T, url string) (res *http.Response, body string
 	return res, string(raw)
 }
 
+// post may run in any goroutine: its failure is a status of 0.
+func (b *browser) post(t *testing.T, url string) (status int, body string) {
+	t.Helper()
+	res, err := b.Post(url, "text/plain", nil)
+	if err != nil {
+		t.Error(err)
+		return 0, ""
+	}
+	defer res.Body.Close()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Error(err)
+	}
+	return res.StatusCode, string(raw)
+}
+
 // want asks for url and compares the answer.
 func (b *browser) want(t *testing.T, url string, status int, body string) *http.Response {
 	t.Helper()

@@ -10,15 +10,27 @@ function begin() {
 	ttl = Number(whole);
 	ends = Date.now() + Number(left);
 	shown = null;
+	at('when').textContent = when();
+	if (at('deadline')) at('deadline').textContent = new Date(at('deadline').dateTime).toLocaleString();
 	if (navigator.clipboard) {
 		for (const button of document.querySelectorAll('[data-copy]')) button.hidden = false;
 	}
 	tick();
 }
 
+// when says what "time" is on the clock of the reader.
+function when() {
+	try {
+		const {time} = JSON.parse(at('json').textContent);
+		return Number.isInteger(time) ? `time is ${new Date(1000 * time).toLocaleTimeString()} on your clock.` : '';
+	} catch {
+		return ''; // not known
+	}
+}
+
 function tick() {
 	const state = at('state');
-	if (state.dataset.state !== 'live') return;
+	if (state.dataset.state !== 'live' || state.classList.contains('away')) return;
 	const left = Math.max(0, ends - Date.now());
 	at('bar').style.transform = `translateX(${100 * Math.min(1, left / ttl) - 100}%)`;
 	const seconds = Math.ceil(left / 1000);
@@ -39,25 +51,71 @@ function spoken(seconds) {
 	return units.filter(([n]) => n).map(([n, unit]) => `${n} ${unit}`).join(' ');
 }
 
-// A button asks for its route, and then for this page, to show what is there now. Presses wait for each other, so that
-// none is lost.
+// ask sends one request, and says what came of it.
+async function ask(method, route) {
+	const request = code(`${method} ${route}`);
+	say(false, request, code('waits'));
+	try {
+		const answer = await fetch(route, {method, cache: 'no-store'});
+		const text = (await answer.text()).trim();
+		say(!answer.ok, request, code(answer.status), code(text));
+		return {ok: answer.ok, status: answer.status, text};
+	} catch (error) {
+		say(true, request, code('failed'));
+		throw error;
+	}
+}
+
+// read returns the values of the session, or nothing where they are not to be had.
+async function read() {
+	const {ok, text} = await ask('GET', '/get');
+	return ok ? JSON.parse(text) : null;
+}
+
+// begun begins a session before requests run side by side: each of several first requests would begin one of its own.
+const begun = async () => at('state').dataset.state === 'live' || (await ask('GET', '/set')).ok;
+
+// What a button does besides asking for its route once.
+const acts = {
+	async '/count'() {
+		const before = await begun() && await read();
+		if (!before) return;
+		const answers = await Promise.all(Array.from({length: 20}, () => ask('POST', '/count')));
+		const after = await read();
+		if (!after) return;
+		const kept = answers.filter(answer => answer.ok).length;
+		const [from, to] = [before.count ?? 0, after.count ?? 0];
+		say(to - from !== 20, code('20 × POST /count'), `${kept} answers are 200. The count went from ${from} to ${to}.`);
+	},
+	async '/slow'() {
+		if (!await begun()) return;
+		const slow = ask('POST', '/slow');
+		slow.catch(() => {}); // where Del fails first
+		await new Promise(done => setTimeout(done, 700));
+		await ask('GET', '/del');
+		const {text} = await slow;
+		const after = await read();
+		if (after) say('time' in after, code('POST /slow'), `Del came while it ran. It says: ${text}. Get finds ${JSON.stringify(after)}.`);
+	},
+};
+
+// A button does its requests, and then asks for this page, to show what is there now. Presses wait for each other, so
+// that none is lost.
 let last = Promise.resolve();
 
-function press(route) {
+function press(method, route) {
 	last = last.then(async () => {
-		const request = code(`GET ${route}`);
 		try {
-			say(false, request, code('…'));
-			const answer = await fetch(route, {cache: 'no-store'});
-			say(!answer.ok, request, code(answer.status), code((await answer.text()).trim()));
+			await (acts[route]?.() ?? ask(method, route));
 			const page = await fetch('/', {cache: 'no-store'});
 			const html = await page.text();
 			show(html);
 			others.postMessage(html);
 			at('offline').hidden = true;
 		} catch {
-			say(true, request, code('failed'));
 			at('offline').hidden = false;
+			at('state').classList.add('away');
+			at('left').textContent = 'unknown';
 		}
 	});
 }
@@ -89,7 +147,8 @@ others.onmessage = message => show(message.data);
 
 document.addEventListener('submit', event => {
 	event.preventDefault();
-	press(event.target.getAttribute('action'));
+	const form = event.target;
+	press(form.method.toUpperCase(), form.getAttribute('action'));
 });
 document.addEventListener('click', async event => {
 	const button = event.target.closest('[data-copy]');

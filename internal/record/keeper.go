@@ -180,7 +180,7 @@ func (k *Keeper) mark(ctx context.Context, ref token.Reference, was, marker []by
 	return k.Store.Save(ctx, ref.ID, was, marker, ttl)
 }
 
-// remove deletes a session that is still was; see driver.Store for the errors.
+// remove deletes a session whose value has not changed; see driver.Store for the errors.
 func (k *Keeper) remove(ctx context.Context, id string, was []byte) (current []byte, err error) {
 	return k.Store.Delete(ctx, id, was)
 }

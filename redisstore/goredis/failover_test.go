@@ -15,7 +15,7 @@ type clusterFault struct {
 	fault func(t *testing.T, c *redistest.Cluster)
 }
 
-// Figures of docs/operations.md: go test -v -run TestFailover in redisstore/goredis
+// The figures of docs/failover.md: go test -v -run TestFailover in redisstore/goredis
 func TestFailover(t *testing.T) {
 	t.Run("slots moved", func(t *testing.T) {
 		t.Parallel()
@@ -43,7 +43,7 @@ func TestFailover(t *testing.T) {
 	}
 }
 
-// Figures of docs/operations.md: SESSION_FAILOVER=1 go test -v -run TestFailoverWithUsers in redisstore/goredis
+// The figures of docs/failover.md: SESSION_FAILOVER=1 go test -v -run TestFailoverWithUsers in redisstore/goredis
 func TestFailoverWithUsers(t *testing.T) {
 	for _, test := range []clusterFault{
 		{"slots moved", func(t *testing.T, c *redistest.Cluster) { moveThereAndBack(t, c, c.Servers[len(c.Servers)-1]) }},

@@ -60,6 +60,10 @@ func TestAppearance(t *testing.T) {
 	b.wait("document.getElementById('json').innerText.includes('xxx')")
 	look("long values")
 
+	b.click("#count")
+	b.said("from 0 to 20")
+	look("counted")
+
 	b.open(brief.url)
 	b.click("#set")
 	b.inState("expired")

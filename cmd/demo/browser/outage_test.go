@@ -67,6 +67,9 @@ func TestDemoGoesAwayAndComesBack(t *testing.T) {
 	b.click("#get")
 	b.said(`^GET /get failed$`)
 	b.shows("The demo does not answer.")
+	if left := b.text("#left"); left != "unknown" {
+		t.Errorf("without the demo, %q is left", left)
+	}
 
 	// Something else answers in its place, as a proxy does.
 	listener, err := net.Listen("tcp", d.addr())

@@ -86,6 +86,43 @@ func TestButtons(t *testing.T) {
 	b.complained(0)
 }
 
+// Requests at once are all counted, with a session before and without one.
+func TestTwentyAtOnceButton(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	d := startDemo(t, "-redis", server.URL())
+	b := newProfile(t)
+	b.open(d.url)
+	b.click("#count")
+	b.said(`^20 × POST /count 20 answers are 200. The count went from 0 to 20.$`)
+	b.inState("live")
+	b.click("#count")
+	b.said(`The count went from 20 to 40.$`)
+	b.wait(`document.getElementById('json').innerText.includes('"count": 40')`)
+	if names := keys(t, server); len(names) != 1 {
+		t.Errorf("the sessions are %q", names)
+	}
+	b.complained(0)
+}
+
+func TestSlowRequestButton(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	d := startDemo(t, "-redis", server.URL())
+	b := newProfile(t)
+	b.open(d.url)
+	b.click("#slow")
+	b.said(`^POST /slow Del came while it ran. It says: change dropped, for the session has ended. Get finds {}.$`)
+	b.inState("none")
+	if names := keys(t, server); len(names) != 0 {
+		t.Errorf("the slow request leaves %q", names)
+	}
+	if cookies := b.cookies(d.url); len(cookies) != 0 {
+		t.Errorf("it leaves the cookie %+v", cookies[0])
+	}
+	b.complained(0)
+}
+
 // Presses that come faster than the answers are all carried out, in their order.
 func TestImpatientClicks(t *testing.T) {
 	t.Parallel()
@@ -111,7 +148,9 @@ func TestKeyboard(t *testing.T) {
 	focus := func() string { return eval[string](b, "document.activeElement.id || document.activeElement.innerText") }
 	press := func(key string) { b.do(chromedp.KeyEvent(key)) }
 
-	press(kb.Tab)
+	for range 3 { // past the links
+		press(kb.Tab)
+	}
 	press(kb.Enter)
 	b.said(`^GET /set 200`)
 	b.inState("live")
@@ -125,11 +164,11 @@ func TestKeyboard(t *testing.T) {
 		t.Errorf("the focus has an outline of %s", width)
 	}
 	var order []string
-	for range 5 {
+	for range 7 {
 		press(kb.Tab)
 		order = append(order, focus())
 	}
-	if got := strings.Join(order, " "); got != "del json Copy Copy Copy" {
+	if got := strings.Join(order, " "); got != "del count slow json Copy Copy Copy" {
 		t.Errorf("Tab leads from Get to %s", got)
 	}
 	// What the page shows is replaced, and the focus stays where it is.
@@ -138,7 +177,7 @@ func TestKeyboard(t *testing.T) {
 	if got := focus(); got != "Copy" {
 		t.Errorf("after the page shows something new, the focus is on %q", got)
 	}
-	for range 5 {
+	for range 7 {
 		b.do(chromedp.KeyEvent(kb.Tab, chromedp.KeyModifiers(kb.ModifierShift)))
 	}
 	press(kb.Tab)
