@@ -40,8 +40,8 @@ func (s *Session) Watch(ctx context.Context, interval time.Duration) context.Con
 	return ctx
 }
 
-// A watch looks whether the session of a connection still lives. Its fields but for ctx and cancel are guarded by the lock
-// of the Session.
+// A watch looks whether the session of a connection still lives. The lock of the Session guards its timer; there is one
+// look at a time.
 type watch struct {
 	session  *Session
 	ctx      context.Context
@@ -82,11 +82,12 @@ func (w *watch) look() {
 	if over == nil && w.ctx.Err() == nil {
 		over = w.session.lookAt(w.ctx, ref)
 	}
-	if over == errUnexplained {
+	w.missed = over == errUnexplained && !w.missed && driver.UserOf(ref.ID) != ""
+	switch {
+	case w.missed:
+		over = nil
+	case over == errUnexplained:
 		over = ErrEnded
-		if w.missed = !w.missed && driver.UserOf(ref.ID) != ""; w.missed {
-			over = nil
-		}
 	}
 	if over != nil {
 		w.cancel(over)
@@ -113,17 +114,20 @@ func (s *Session) lookAt(ctx context.Context, ref token.Reference) error {
 	var r record.Record
 	r.Init(s.keeper)
 	err := r.Peek(&bound, []token.Reference{ref})
-	switch {
-	case errors.Is(err, ErrRenewed), r.IsLate():
-		return ErrRenewed
-	case err != nil || r.IsStored():
+	renewed := errors.Is(err, ErrRenewed) || r.IsLate()
+	if !renewed && (err != nil || r.IsStored()) {
 		return nil
-	}
-	if r.WhyEnded() == 0 {
-		return errUnexplained
 	}
 	s.lock()
 	defer s.unlock()
+	switch {
+	case s.use.record.Reference() != ref:
+		return nil // this request itself has renewed or ended it meanwhile: the next look is for what it has now
+	case renewed:
+		return ErrRenewed
+	case r.WhyEnded() == 0:
+		return errUnexplained
+	}
 	s.use.record.SetWhyEnded(r.WhyEnded())
 	return ErrEnded
 }
