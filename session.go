@@ -209,7 +209,7 @@ func (s *Session) beginnable(kind record.Kind) error {
 	case s.sent:
 		return ErrHeadersSent
 	case !s.crossSite && !s.config.Bearer && s.config.Cookie.isWithheld(s.request):
-		s.keeper.Refuse(s.request.Context(), record.Act{Kind: kind, Outcome: record.CrossSite})
+		s.keeper.Refuse(withoutSession(s.request.Context()), record.Act{Kind: kind, Outcome: record.CrossSite})
 		return ErrCrossSite
 	}
 	return nil
