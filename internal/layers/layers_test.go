@@ -29,7 +29,7 @@ const (
 // folders are those of the packages that keep the order.
 var folders = []string{
 	".",
-	"boltstore", // a module of its own
+	"boltstore",      // a module of its own
 	"cmd/sessionctl", // a module of its own
 	"driver",
 	"internal/object",
