@@ -17,7 +17,8 @@ import (
 // Every interval it looks into the store as [Peek] does, which gives the session no more time to live: where a message
 // of the client counts as use, call [Session.Sync]. A look that fails is made again after the interval, so that a store
 // that is down ends no connection. Between two looks there is a timer and no goroutine. A session that was not yet saved
-// is not watched. Watch panics if the interval is not positive.
+// is not watched. Call Watch once for a connection: what each call takes is kept until the handler returns. It panics if
+// the interval is not positive.
 func (s *Session) Watch(ctx context.Context, interval time.Duration) context.Context {
 	if interval <= 0 {
 		panic("session: Session.Watch needs a positive interval")
