@@ -30,6 +30,11 @@ type boundContext struct {
 	stop  context.CancelFunc
 }
 
+// withoutSession returns a context with the values of ctx that leads to no Session.
+func withoutSession(ctx context.Context) context.Context {
+	return context.WithValue(ctx, contextKey{}, nil)
+}
+
 // init limits what is done for ctx to timeout. The caller releases b.
 func (b *boundContext) init(ctx context.Context, timeout time.Duration) {
 	b.values, b.deadline = ctx, time.Now().Add(timeout)

@@ -93,7 +93,7 @@ func (m *Manager) serveDevice(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var bound boundContext
-	bound.init(context.WithoutCancel(r.Context()), m.config.StoreTimeout)
+	bound.init(r.Context(), m.config.StoreTimeout)
 	defer bound.release()
 	if id != "" {
 		m.refresh(&bound, w, id, proof)

@@ -421,3 +421,17 @@ func TestBoundSessionIsNoBearer(t *testing.T) {
 		t.Errorf("the thief is %q", got)
 	}
 }
+
+// After the handler, and in OnError, the session can be read as before.
+func TestSessionCanBeReadAfterItsHandler(t *testing.T) {
+	bind(t, func(t *testing.T, _ *session.Manager, d *testkit.SecureDevice, _ *testkit.Logs) {
+		var kept *session.Session
+		d.With(d.Bound...).Do(func(_ *http.Request, s *session.Session) error {
+			kept = s
+			return nil
+		})
+		if kept.LastUsed().IsZero() || !kept.DeviceBound() {
+			t.Errorf("last used at %v, bound: %v", kept.LastUsed(), kept.DeviceBound())
+		}
+	})
+}

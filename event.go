@@ -28,7 +28,7 @@ type EventKind uint8
 const (
 	EventLoad     EventKind = iota + 1 // Load
 	EventPeek                          // Peek
-	EventTouch                         // Sync of a session that was not changed
+	EventTouch                         // Sync of a session that was not changed, and Load behind Peek
 	EventCreate                        // the first save of a visitor's session
 	EventUpdate                        // a later save
 	EventRenew                         // Renew

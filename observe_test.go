@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -337,5 +338,32 @@ func TestEverySaveThatFailsIsTold(t *testing.T) {
 	})
 	if got, want := words(told.take()), []string{"load ok", "update error", "update error", "update error"}; !slices.Equal(got, want) {
 		t.Errorf("%q, want %q", got, want)
+	}
+}
+
+// The context of an event leads to no Session, whoever has called: not to one that waits for the function either.
+func TestContextOfAnEventLeadsToNoSession(t *testing.T) {
+	events := 0
+	observe := func(ctx context.Context, e session.Event) {
+		events++
+		if _, err := session.Load(ctx); err == nil {
+			t.Errorf("%v: its context leads to a Session", e.Kind)
+		}
+	}
+	outer := testkit.NewManager(t, session.Config{Store: testkit.NewMemory()})
+	manager := testkit.NewManager(t, session.Config{Store: testkit.NewMemory(), Observe: observe, Cookie: session.Cookie{Name: "inner"}})
+	handler := outer.Handler(manager.HandlerFunc(func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+		if err := s.Set("n", 1); !errors.Is(err, session.ErrCrossSite) {
+			t.Error(err)
+		}
+		if err := manager.EndAll(r.Context(), "alice", session.ByUser); err != nil {
+			t.Error(err)
+		}
+	}))
+	r := httptest.NewRequest(http.MethodPost, "https://example.com/", nil)
+	r.Header.Set("Sec-Fetch-Site", "cross-site")
+	handler.ServeHTTP(httptest.NewRecorder(), r)
+	if events != 3 {
+		t.Errorf("%d events", events)
 	}
 }

@@ -69,7 +69,8 @@ func (s *Session) lock() {
 func (s *Session) unlock() { s.mu.Unlock() }
 
 // ID names the session in the store, in logs and to those who manage sessions. It is "" until the session was first
-// saved, and changes when a Renew is saved. It is no credential: the token in the cookie does not follow from it.
+// saved, and changes when a Renew or a SignIn is saved. It is no credential: the token in the cookie does not follow from
+// it.
 func (s *Session) ID() string { return s.reference().ID }
 
 // Deadline returns when the session's Lifetime ends; the zero Time until the session was first saved.
@@ -155,10 +156,11 @@ func (s *Session) AllowCrossSite() {
 // anew, which gives it IdleTimeout more to live. A stream saves now and then: until then each Update is kept, to be done
 // again on a conflict, and of several Sets of a key the last.
 //
-// It returns ErrEnded if the session was destroyed, renewed or expired meanwhile. The changes are dropped then. They are
-// also dropped if the error says that a session was neither begun nor renewed, for its client is gone. After any other
-// error the changes are kept for the next save. If that save cannot tell whether they were stored, it drops them, and its
-// error says so. If ctx has ended, Sync does nothing and returns the error of ctx.
+// It returns ErrEnded if the session was destroyed, ended or expired meanwhile, and ErrRenewed if it was renewed. The
+// changes are dropped then. They are also dropped after ErrRevoked and ErrLimit, which refuse a sign-in, and if the error
+// says that a session was neither begun nor renewed, for its client is gone. After any other error the changes are kept
+// for the next save. If that save cannot tell whether they were stored, it drops them, and its error says so. If ctx has
+// ended, Sync does nothing and returns the error of ctx.
 func (s *Session) Sync(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("session: not saved: %w", err)
@@ -209,7 +211,7 @@ func (s *Session) beginnable(kind record.Kind) error {
 	case s.sent:
 		return ErrHeadersSent
 	case !s.crossSite && !s.config.Bearer && s.config.Cookie.isWithheld(s.request):
-		s.keeper.Refuse(s.request.Context(), record.Act{Kind: kind, Outcome: record.CrossSite})
+		s.keeper.Refuse(withoutSession(s.request.Context()), record.Act{Kind: kind, Outcome: record.CrossSite})
 		return ErrCrossSite
 	}
 	return nil

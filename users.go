@@ -78,10 +78,10 @@ func (m *Manager) EndAll(ctx context.Context, user string, why Reason) error {
 	return m.keeper.EndAll(ctx, user, uint8(why))
 }
 
-// limited returns the context of a call of the store that no request waits for, and that its end undoes nothing of.
+// limited returns ctx for what is no part of a request's session: it ends after StoreTimeout at the latest.
 func (m *Manager) limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	if m.config.Observe != nil {
-		ctx = context.WithValue(ctx, repeats.Key{}, new(repeats.Counter))
+		ctx = context.WithValue(withoutSession(ctx), repeats.Key{}, new(repeats.Counter))
 	}
 	return context.WithTimeout(ctx, m.config.StoreTimeout)
 }

@@ -17,7 +17,8 @@ import (
 // Every interval it looks into the store as [Peek] does, which gives the session no more time to live: where a message
 // of the client counts as use, call [Session.Sync]. A look that fails is made again after the interval, so that a store
 // that is down ends no connection. Between two looks there is a timer and no goroutine. A session that was not yet saved
-// is not watched. Watch panics if the interval is not positive.
+// is not watched. Call Watch once for a connection: what each call takes is kept until the handler returns. It panics if
+// the interval is not positive.
 func (s *Session) Watch(ctx context.Context, interval time.Duration) context.Context {
 	if interval <= 0 {
 		panic("session: Session.Watch needs a positive interval")
@@ -40,8 +41,8 @@ func (s *Session) Watch(ctx context.Context, interval time.Duration) context.Con
 	return ctx
 }
 
-// A watch looks whether the session of a connection still lives. Its fields but for ctx and cancel are guarded by the lock
-// of the Session.
+// A watch looks whether the session of a connection still lives. The lock of the Session guards its timer; there is one
+// look at a time.
 type watch struct {
 	session  *Session
 	ctx      context.Context
@@ -82,11 +83,12 @@ func (w *watch) look() {
 	if over == nil && w.ctx.Err() == nil {
 		over = w.session.lookAt(w.ctx, ref)
 	}
-	if over == errUnexplained {
+	w.missed = over == errUnexplained && !w.missed && driver.UserOf(ref.ID) != ""
+	switch {
+	case w.missed:
+		over = nil
+	case over == errUnexplained:
 		over = ErrEnded
-		if w.missed = !w.missed && driver.UserOf(ref.ID) != ""; w.missed {
-			over = nil
-		}
 	}
 	if over != nil {
 		w.cancel(over)
@@ -113,17 +115,20 @@ func (s *Session) lookAt(ctx context.Context, ref token.Reference) error {
 	var r record.Record
 	r.Init(s.keeper)
 	err := r.Peek(&bound, []token.Reference{ref})
-	switch {
-	case errors.Is(err, ErrRenewed), r.IsLate():
-		return ErrRenewed
-	case err != nil || r.IsStored():
+	renewed := errors.Is(err, ErrRenewed) || r.IsLate()
+	if !renewed && (err != nil || r.IsStored()) {
 		return nil
-	}
-	if r.WhyEnded() == 0 {
-		return errUnexplained
 	}
 	s.lock()
 	defer s.unlock()
+	switch {
+	case s.use.record.Reference() != ref:
+		return nil // this request itself has renewed or ended it meanwhile: the next look is for what it has now
+	case renewed:
+		return ErrRenewed
+	case r.WhyEnded() == 0:
+		return errUnexplained
+	}
 	s.use.record.SetWhyEnded(r.WhyEnded())
 	return ErrEnded
 }

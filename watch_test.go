@@ -152,6 +152,43 @@ func TestWatchFollowsTheOwnRequest(t *testing.T) {
 	})
 }
 
+// A look that meets the marker of its own request's renewal does not take it for another's.
+func TestWatchOutlivesTheRenewalOfItsOwnRequestUnderWay(t *testing.T) {
+	looks, marked, looked := make(chan int, 2), make(chan struct{}), make(chan struct{})
+	n := 0
+	store := testkit.HookedStore{Store: new(memstore.Store), Before: func(_ context.Context, method string) error {
+		switch {
+		case method == "Replace": // the step of the renewal that comes behind the marker
+			close(marked)
+			<-looked
+		case method == "Peek" && n < 2:
+			n++
+			looks <- n
+			<-marked
+		}
+		return nil
+	}, After: func(_ context.Context, method string) error {
+		if method == "Peek" && n == 1 {
+			close(looked)
+		}
+		return nil
+	}}
+	manager := testkit.NewManager(t, session.Config{Store: store})
+	d := testkit.NewDevice(t, manager)
+	d.SignIn("alice")
+	d.Do(func(r *http.Request, s *session.Session) error {
+		ctx := s.Watch(r.Context(), time.Millisecond)
+		<-looks
+		err := errors.Join(s.Renew(), s.Sync(r.Context()))
+		select {
+		case <-ctx.Done():
+			t.Errorf("after its own Renew: %v", context.Cause(ctx))
+		case <-looks: // it goes on
+		}
+		return err
+	})
+}
+
 func TestWatchEndsWithItsHandler(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		manager := testkit.NewManager(t, session.Config{Store: new(memstore.Store)})
@@ -224,6 +261,31 @@ func TestWatchTellsTheReasonThatComesLater(t *testing.T) {
 		})
 		if !errors.Is(cause, session.ErrEnded) || why != session.ByUser || after > 2200*time.Millisecond {
 			t.Errorf("%v after %v, for the reason %q", cause, after, why)
+		}
+	})
+}
+
+// A store that is down is asked no more often for a reason that was not there yet.
+func TestWatchAsksAStoreThatIsDownOnceInAnInterval(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		looks := 0
+		store := testkit.HookedStore{Store: new(memstore.Store), Before: func(_ context.Context, method string) error {
+			if method == "Peek" {
+				looks++
+			}
+			if method == "Bury" || method == "Peek" && looks > 2 && looks < 10 {
+				return errors.New("down")
+			}
+			return nil
+		}}
+		manager := testkit.NewManager(t, session.Config{Store: store, Logger: new(testkit.Logs).Logger()})
+		after, _, cause := stream(t, manager, func(*testkit.Device, string) {
+			if err := manager.EndAll(context.Background(), "alice", session.ByUser); err != nil {
+				t.Error(err)
+			}
+		})
+		if !errors.Is(cause, session.ErrEnded) || after < 8*time.Second {
+			t.Errorf("%v after %v", cause, after)
 		}
 	})
 }

@@ -75,3 +75,26 @@ func save(t *testing.T, store *Store, id string, ttl time.Duration) {
 		t.Fatal(err)
 	}
 }
+
+// What expires while the sessions of a user are listed is left out.
+func TestMembersThatExpireMeanwhileAreLeftOut(t *testing.T) {
+	var store Store
+	const n = 1000
+	id := func(i int) string { return fmt.Sprintf("user:%d", i) }
+	for i := range n {
+		save(t, &store, id(i), time.Hour)
+		if _, err := store.Add(t.Context(), driver.Entry{ID: id(i), Keep: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range n { // again, with the time that it really has
+		save(t, &store, id(i), 10*time.Millisecond+time.Duration(i)*20*time.Microsecond)
+	}
+	for left := n; left > 0; {
+		members, err := store.Members(t.Context(), "user")
+		if err != nil || len(members) > left {
+			t.Fatalf("%d members after %d: %v", len(members), left, err)
+		}
+		left = len(members)
+	}
+}

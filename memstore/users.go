@@ -117,10 +117,12 @@ func (s *Store) Members(_ context.Context, name string) (members []driver.Member
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	u := s.users.get(name, s.now())
-	u.ids = slices.DeleteFunc(u.ids, func(id string) bool { return s.find(id) == nil })
-	for _, id := range u.ids {
-		found := s.find(id)
-		members = append(members, driver.Member{ID: id, Value: bytes.Clone(found.value), TTL: found.expires.Sub(s.now())})
-	}
+	u.ids = slices.DeleteFunc(u.ids, func(id string) bool {
+		found := s.find(id) // once, for it may expire before it is asked again
+		if found != nil {
+			members = append(members, driver.Member{ID: id, Value: bytes.Clone(found.value), TTL: found.expires.Sub(s.now())})
+		}
+		return found == nil
+	})
 	return members, nil
 }

@@ -91,8 +91,8 @@ func (p *pool) runAlone(ctx context.Context, t task) (lost, err error) {
 }
 
 // run runs t on a connection of the pool. If that connection turns out to be broken or outdated, t runs once more, on a
-// connection dialled for it: the pool may hold more of the same. lost is then the failure
-// of the first time, if it is unknown what Redis did of it.
+// connection dialled for it: the pool may hold more of the same. lost is then the failure of the first time, if it is
+// unknown what Redis did of it.
 //
 // It is generic so that a batch becomes a task without an allocation.
 func run[T task](ctx context.Context, p *pool, t T) (lost, err error) {

@@ -34,7 +34,7 @@ func (r *Record) prove(ctx context.Context, f found, id string) error {
 
 // IsProved reports whether the session is bound to a device that the request comes from.
 func (r *Record) IsProved() bool {
-	return r.proved != nil && r.stored.Exists() && r.proved.Session == r.ref.ID
+	return r.proved != nil && r.over == nil && r.proved.Session == r.ref.ID
 }
 
 // confirm notes, in what was just loaded, that the device has shown its cookie, and returns what is stored then. From now

@@ -47,7 +47,7 @@ func (r *Record) Class() uint8 {
 
 // LastUsed returns when a request last loaded or saved the session, as its time to live tells.
 func (r *Record) LastUsed() time.Time {
-	if !r.stored.Exists() {
+	if r.idle.IsZero() {
 		return time.Time{}
 	}
 	return r.idle.Add(-r.keeper.lifetimes(r.ref.Class).IdleTimeout)
