@@ -12,8 +12,8 @@ import (
 	"github.com/sessionkv/session/redisstore"
 )
 
-// What takes their place.
-var _ = func(r *http.Request, pool *redis.Pool, next http.Handler) error {
+// What takes the place of the settings.
+var _ = func(pool *redis.Pool, next http.Handler) (http.Handler, error) {
 	store := redisstore.New(pool, redisstore.Options{Prefix: "shop:"})
 	sessions, err := session.New(session.Config{
 		Store:       store,
@@ -31,9 +31,13 @@ var _ = func(r *http.Request, pool *redis.Pool, next http.Handler) error {
 		},
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	handler := sessions.Handler(next)
+	return sessions.Handler(next), nil
+}
+
+// Of the values and the users.
+var _ = func(r *http.Request) error {
 	s, err := session.Load(r.Context())
 	if err != nil {
 		return err
@@ -60,6 +64,6 @@ var _ = func(r *http.Request, pool *redis.Pool, next http.Handler) error {
 	fresh := s.ID() == ""
 	saved := s.Sync(r.Context())
 	id := s.ID()
-	log.Print(handler, name, ok, all, user, fresh, id)
-	return errors.Join(err, counted, flashed, in, remembered, renewed, saved, store.Close())
+	log.Print(name, ok, all, user, fresh, id)
+	return errors.Join(err, counted, flashed, in, remembered, renewed, saved)
 }

@@ -12,9 +12,8 @@ import (
 	"github.com/sessionkv/session/redisstore"
 )
 
-// What takes their place.
-var _ = func(w http.ResponseWriter, r *http.Request, pool *redis.Pool, next http.Handler,
-	onError func(http.ResponseWriter, *http.Request, error)) error {
+// What takes the place of the settings.
+var _ = func(pool *redis.Pool, next http.Handler, onError func(http.ResponseWriter, *http.Request, error)) (http.Handler, error) {
 	config := session.Config{
 		Store:       redisstore.New(pool, redisstore.Options{}),
 		Lifetime:    12 * time.Hour,
@@ -32,9 +31,13 @@ var _ = func(w http.ResponseWriter, r *http.Request, pool *redis.Pool, next http
 	}
 	sessions, err := session.New(config)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	handler := sessions.Handler(next)
+	return sessions.Handler(next), nil
+}
+
+// Of the values.
+var _ = func(r *http.Request) error {
 	s, err := session.Load(r.Context())
 	if err != nil {
 		return err
@@ -59,7 +62,12 @@ var _ = func(w http.ResponseWriter, r *http.Request, pool *redis.Pool, next http
 	names.Delete(s)
 	s.Delete("name")
 	s.Clear()
+	log.Print(item, ok, name, n, when, message, nonce, has, keys)
+	return errors.Join(err, taken)
+}
 
+// Of the users.
+var _ = func(r *http.Request, sessions *session.Manager, s *session.Session) error {
 	in := s.SignIn(session.SignIn{User: "alice"})
 	renewed := s.Renew()
 	user := s.User()
@@ -71,6 +79,6 @@ var _ = func(w http.ResponseWriter, r *http.Request, pool *redis.Pool, next http
 	ended := sessions.EndAll(r.Context(), "alice", session.ByOperator)
 	all, listed := sessions.List(r.Context(), "alice")
 	id := s.ID()
-	log.Print(w, handler, item, ok, name, n, when, message, nonce, has, keys, user, deadline, token, all, id)
-	return errors.Join(err, taken, in, renewed, remembered, saved, given, ended, listed)
+	log.Print(user, deadline, token, all, id)
+	return errors.Join(in, renewed, remembered, saved, given, ended, listed)
 }

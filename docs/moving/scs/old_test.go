@@ -17,8 +17,8 @@ import (
 
 func TestTheCallsOfThePageAreCompiled(t *testing.T) { page.Check(t, 41) }
 
-// The calls of scs.
-var _ = func(ctx context.Context, pool *redis.Pool, next http.Handler, onError func(http.ResponseWriter, *http.Request, error)) error {
+// The settings of scs.
+var _ = func(pool *redis.Pool, next http.Handler, onError func(http.ResponseWriter, *http.Request, error)) http.Handler {
 	sessions := scs.New()
 	sessions.Store = redisstore.New(pool)
 	sessions.Lifetime = 12 * time.Hour
@@ -34,8 +34,11 @@ var _ = func(ctx context.Context, pool *redis.Pool, next http.Handler, onError f
 	sessions.Cookie.HttpOnly = true
 	sessions.Cookie.Partitioned = true
 	sessions.Cookie.Persist = true
-	handler := sessions.LoadAndSave(next)
+	return sessions.LoadAndSave(next)
+}
 
+// Its values.
+var _ = func(ctx context.Context, sessions *scs.SessionManager) error {
 	sessions.Put(ctx, "name", "alice")
 	item, ok := sessions.Get(ctx, "item").(item)
 	name := sessions.GetString(ctx, "name")
@@ -47,7 +50,12 @@ var _ = func(ctx context.Context, pool *redis.Pool, next http.Handler, onError f
 	keys := sessions.Keys(ctx)
 	sessions.Remove(ctx, "name")
 	cleared := sessions.Clear(ctx)
+	log.Print(item, ok, name, n, when, message, nonce, has, keys)
+	return cleared
+}
 
+// Its users.
+var _ = func(ctx context.Context, sessions *scs.SessionManager, when time.Time) error {
 	renewed := sessions.RenewToken(ctx)
 	sessions.Put(ctx, "user", "alice")
 	user := sessions.GetString(ctx, "user")
@@ -67,8 +75,8 @@ var _ = func(ctx context.Context, pool *redis.Pool, next http.Handler, onError f
 		}
 		return nil
 	})
-	log.Print(ctx, handler, item, ok, name, n, message, nonce, has, keys, user, deadline, token, modified, expiry)
-	return errors.Join(cleared, renewed, destroyed, merged, err, loaded, iterated)
+	log.Print(ctx, user, deadline, token, modified, expiry)
+	return errors.Join(renewed, destroyed, merged, err, loaded, iterated)
 }
 
 type item struct{ Name string }

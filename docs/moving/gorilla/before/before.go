@@ -36,7 +36,7 @@ func Handler(pool *redis.Pool) (http.Handler, error) {
 
 // session returns the session of r, or answers and returns nil.
 func (s shop) session(w http.ResponseWriter, r *http.Request) *sessions.Session {
-	session, err := s.store.Get(r, "__Host-session")
+	session, err := s.store.Get(r, "session")
 	if err != nil {
 		http.Error(w, "no session", http.StatusInternalServerError)
 		return nil

@@ -19,7 +19,6 @@ func Handler(pool *redis.Pool) (http.Handler, error) {
 	sessions.Store = redisstore.New(pool)
 	sessions.Lifetime = 12 * time.Hour
 	sessions.IdleTimeout = 20 * time.Minute
-	sessions.Cookie.Name = "__Host-session"
 	sessions.Cookie.Secure = true
 	sessions.Cookie.Persist = false
 
