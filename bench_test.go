@@ -10,6 +10,7 @@ import (
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/internal/testkit"
+	"github.com/sessionkv/session/memstore"
 	"github.com/sessionkv/session/redisstore"
 )
 
@@ -97,6 +98,43 @@ func BenchmarkRequest(b *testing.B) {
 				}
 			})
 		}
+	}
+}
+
+// boundRequest is the request of a user whose session is bound to its device, or is not.
+func boundRequest(tb testing.TB, bound bool) (handler http.Handler, r *http.Request) {
+	manager := testkit.NewManager(tb, session.Config{Store: new(memstore.Store), DeviceBound: devicePath})
+	d := testkit.NewSecureDevice(tb, manager, devicePath)
+	if bound {
+		d.SignInBound("alice")
+	} else {
+		d.SignIn("alice")
+	}
+	r = httptest.NewRequest("GET", "/", nil)
+	for _, cookie := range append(d.Cookies, d.Bound...) {
+		r.AddCookie(cookie)
+	}
+	handler = manager.HandlerFunc(func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		if s.User() != "alice" || s.DeviceBound() != bound {
+			tb.Errorf("%q is signed in, bound: %v", s.User(), s.DeviceBound())
+		}
+	})
+	handler.ServeHTTP(httptest.NewRecorder(), r)
+	return handler, r
+}
+
+// BenchmarkBoundRequest measures what it costs that a session is bound to its device.
+func BenchmarkBoundRequest(b *testing.B) {
+	for name, bound := range map[string]bool{"bound": true, "not bound": false} {
+		b.Run(name, func(b *testing.B) {
+			handler, r := boundRequest(b, bound)
+			w := &discardWriter{http.Header{}}
+			b.ReportAllocs()
+			for b.Loop() {
+				w.reset()
+				handler.ServeHTTP(w, r)
+			}
+		})
 	}
 }
 

@@ -247,11 +247,20 @@ func (c Cookie) references(r *http.Request, now time.Time, room *[maxTokens]toke
 	return refs
 }
 
-// bound is the cookie that proves the device, beside c. Chrome takes none for it whose name begins with __Host-Http-.
-func (c Cookie) bound() Cookie {
+// boundPrefix is how the names of the cookies begin that prove the device of a session. Chrome refuses its own prefix for
+// them.
+func (c Cookie) boundPrefix() string {
 	if isPrefixed(c.Name, "__host-http-") {
-		c.Name = "__Host-" + c.Name[len("__host-http-"):]
+		return "__Host-" + c.Name[len("__host-http-"):] + "-bound-"
 	}
-	c.Name += "-bound"
+	return c.Name + "-bound-"
+}
+
+// bound is the cookie that proves the device of a session of a user. Each has a name of its own: a browser may have the
+// keys of several sessions, of which the last that is refreshed would replace the cookie of the others.
+func (c Cookie) bound(id string) Cookie {
+	_, behind, _ := strings.Cut(id, ":")
+	first, _, _ := strings.Cut(behind, "-")
+	c.Name = c.boundPrefix() + first
 	return c
 }

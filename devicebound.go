@@ -25,7 +25,7 @@ func (s *Session) DeviceBound() bool {
 // prove tells whether the request comes from the device of a session. The lock is held.
 func (s *Session) prove(b *device.Binding) (proved bool, err error) {
 	now := time.Now()
-	for _, cookie := range s.request.CookiesNamed(s.config.Cookie.bound().Name) {
+	for _, cookie := range s.request.CookiesNamed(s.config.Cookie.bound(b.Session).Name) {
 		if b.IsProvedBy(cookie.Value, now) {
 			return true, nil
 		}
@@ -65,6 +65,19 @@ func (s *Session) askForKey(h http.Header) {
 	form := `(ES256);path="` + s.config.DeviceBound + `";challenge="`
 	isOurs := func(line string) bool { return strings.HasPrefix(line, form) } // of a commit after which nothing has left
 	h[name] = append(slices.DeleteFunc(h[name], isOurs), form+b.Challenge(device.Registration, time.Now())+`"`)
+}
+
+// dropProofs tells the browser to drop the cookies that prove its device.
+func (s *Session) dropProofs(h http.Header) {
+	if s.config.DeviceBound == "" {
+		return
+	}
+	bound := s.config.Cookie
+	for _, cookie := range s.request.Cookies() {
+		if bound.Name = cookie.Name; strings.HasPrefix(cookie.Name, s.config.Cookie.boundPrefix()) {
+			bound.clear(h, nil)
+		}
+	}
 }
 
 // serveDevice answers the requests that browsers make for the keys of their sessions: Device Bound Session Credentials, a
@@ -136,7 +149,7 @@ func (m *Manager) unavailable(ctx context.Context, w http.ResponseWriter, id str
 
 // instruct gives the browser the cookie that proves the device, and says how to keep it.
 func (m *Manager) instruct(w http.ResponseWriter, b *device.Binding) {
-	cookie := m.config.Cookie.bound().attributes()
+	cookie := m.config.Cookie.bound(b.Session).attributes()
 	attributes := strings.TrimPrefix(strings.TrimPrefix(cookie.String(), cookie.Name+"="), "; ")
 	cookie.Value = b.Cookie(time.Now(), device.CookieTTL)
 	cookie.MaxAge = int(device.CookieTTL.Seconds())

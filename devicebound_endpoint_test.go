@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -135,4 +136,106 @@ func TestKeyIsAskedForOnce(t *testing.T) {
 	if lines := w.Header()["Secure-Session-Registration"]; len(lines) != 2 || !strings.Contains(lines[1], devicePath) {
 		t.Errorf("headers: %q", lines)
 	}
+}
+
+// A Manager without DeviceBound, such as one of the release before, takes the session by its token, and keeps what binds
+// it. Its Renew makes it one that is not bound.
+func TestManagerWithoutDeviceBoundKeepsTheBinding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := new(memstore.Store)
+		off := testkit.NewManager(t, session.Config{Store: store})
+		d := testkit.NewSecureDevice(t, testkit.NewManager(t, session.Config{Store: store, DeviceBound: devicePath, Logger: new(testkit.Logs).Logger()}), devicePath)
+		d.SignInBound("alice")
+		isBound(d.With(d.Bound...))
+		time.Sleep(2 * time.Minute)
+		before := testkit.NewDevice(t, off)
+		before.Cookies = d.Cookies
+		if response := before.Do(func(_ *http.Request, s *session.Session) error { return s.Set("n", 1) }); response.StatusCode != 200 {
+			t.Errorf("status %d", response.StatusCode)
+		}
+		if got := d.With().View(); got != signedInAs("") {
+			t.Errorf("without a proof: %+v", got)
+		}
+		if got := d.With(d.Bound...).View(); got.User != "alice" || got.Values != `{"n":1}` {
+			t.Errorf("with its proof: %+v", got)
+		}
+		before.Do(func(_ *http.Request, s *session.Session) error { return s.Renew() })
+		d.Cookies = before.Cookies
+		if got := d.With(d.Bound...).View(); got.User != "alice" || isBound(d.With(d.Bound...)) {
+			t.Errorf("renewed: %+v", got)
+		}
+	})
+}
+
+// What was signed for one purpose, one session or one key does not count for another. A key that comes with a refresh is
+// not looked at, which was CVE-2018-0114 elsewhere.
+func TestCrossedProofsAreRefused(t *testing.T) {
+	bind(t, func(t *testing.T, manager *session.Manager, d *testkit.SecureDevice, _ *testkit.Logs) {
+		thief := testkit.NewSecureDevice(t, manager, devicePath)
+		registration := testkit.Offered(thief.Do(func(r *http.Request, s *session.Session) error {
+			err := errors.Join(s.SignIn(session.SignIn{User: "mallory"}), s.Sync(r.Context()))
+			thief.ID = s.ID()
+			return err
+		}))
+		refresh := func(id string) string {
+			line := d.Ask(map[string]string{"Sec-Secure-Session-Id": id}).Header.Get("Secure-Session-Challenge")
+			challenge, _, _ := strings.Cut(strings.Trim(line, `"`), `"`)
+			return challenge
+		}
+		if response := thief.Register(refresh(d.ID)); response.StatusCode != http.StatusForbidden {
+			t.Errorf("the challenge of a refresh registers a key: status %d", response.StatusCode)
+		}
+		if response := thief.Register(registration); response.StatusCode != 200 {
+			t.Fatalf("status %d", response.StatusCode)
+		}
+		for name, proof := range map[string]string{
+			"the challenge of a registration":           testkit.Proof(t, d.Key, registration, false),
+			"another session's challenge":               testkit.Proof(t, d.Key, refresh(thief.ID), false),
+			"another session's challenge and key":       testkit.Proof(t, thief.Key, refresh(thief.ID), false),
+			"another key in the header":                 testkit.Proof(t, thief.Key, refresh(d.ID), true),
+			"a challenge with another end":              testkit.Proof(t, d.Key, strings.Replace(refresh(d.ID), ".", ".9", 1), false),
+			"a challenge with the name of this session": testkit.Proof(t, d.Key, strings.Replace(refresh(thief.ID), thief.ID, d.ID, 1), false),
+		} {
+			response := d.Ask(map[string]string{"Sec-Secure-Session-Id": d.ID, "Secure-Session-Response": proof})
+			if response.StatusCode != http.StatusForbidden || len(response.Cookies()) != 0 {
+				t.Errorf("%s: status %d", name, response.StatusCode)
+			}
+		}
+	})
+}
+
+// FuzzDeviceEndpoint sends any headers to the endpoint. It answers with 200, 403 or 404, gives a cookie to the key alone
+// that it knows, and asks the store for nothing but the IDs of users.
+func FuzzDeviceEndpoint(f *testing.F) {
+	store := testkit.NewMemory()
+	manager := testkit.NewManager(f, session.Config{Store: store, DeviceBound: devicePath, Logger: new(testkit.Logs).Logger()})
+	d := testkit.NewSecureDevice(f, manager, devicePath)
+	d.SignInBound("alice")
+	line := d.Ask(map[string]string{"Sec-Secure-Session-Id": d.ID}).Header.Get("Secure-Session-Challenge")
+	challenge, _, _ := strings.Cut(strings.Trim(line, `"`), `"`)
+	proof := testkit.Proof(f, d.Key, challenge, false)
+	for _, headers := range [][2]string{
+		{"", ""}, {d.ID, ""}, {d.ID, proof}, {`"` + d.ID + `"`, `"` + proof + `"`}, {"", testkit.Proof(f, d.Key, challenge, true)}, {"0123456789abcdef0123:user", ""},
+		{d.ID, proof + "x"}, {"<x>", strings.Repeat("a.", 9000)}, {d.ID, testkit.Signed(f, d.Key, map[string]string{"alg": "none", "typ": "dbsc+jwt"}, map[string]string{"jti": challenge})},
+	} {
+		f.Add(headers[0], headers[1])
+	}
+	form := regexp.MustCompile(`^[0-9a-f]{20}:[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+	f.Fuzz(func(t *testing.T, id, text string) {
+		r := httptest.NewRequest("POST", "https://example.com"+devicePath, nil)
+		r.Header["Sec-Secure-Session-Id"], r.Header["Secure-Session-Response"] = []string{id}, []string{text}
+		w := httptest.NewRecorder()
+		manager.Handler(http.NotFoundHandler()).ServeHTTP(w, r)
+		if w.Code != 200 && w.Code != http.StatusForbidden && (w.Code != http.StatusNotFound || id != "" && id != `""`) {
+			t.Errorf("status %d", w.Code)
+		}
+		if cookies := w.Result().Cookies(); len(cookies) > 0 && strings.Trim(text, `"`) != proof {
+			t.Errorf("a cookie for %q, %q", id, text)
+		}
+		for _, id := range store.Asked() {
+			if !form.MatchString(id) {
+				t.Errorf("the store was asked for %q", id)
+			}
+		}
+	})
 }

@@ -33,6 +33,9 @@ func bind(t *testing.T, test func(t *testing.T, manager *session.Manager, d *tes
 	})
 }
 
+// boundName is that of the cookie that proves the device of a session.
+func boundName(id string) string { return "__Host-session-bound-" + id[21:29] }
+
 // isBound makes a request and returns whether it has proved its device.
 func isBound(d *testkit.Device) (bound bool) {
 	d.Do(func(_ *http.Request, s *session.Session) error { bound = s.DeviceBound(); return nil })
@@ -116,7 +119,7 @@ func TestInstructionsAreThoseOfTheCookie(t *testing.T) {
 			t.Fatalf("%s", body)
 		}
 		c := got.Credentials[0]
-		if c.Type != "cookie" || c.Name != "__Host-session-bound" || c.Attributes != "Path=/; HttpOnly; Secure; SameSite=Lax" {
+		if c.Type != "cookie" || c.Name != boundName(d.ID) || c.Attributes != "Path=/; HttpOnly; Secure; SameSite=Lax" {
 			t.Errorf("%+v", c)
 		}
 		line := response.Header.Get("Set-Cookie")
@@ -359,6 +362,19 @@ func TestRegistrationBesideASaveKeepsBoth(t *testing.T) {
 	}
 }
 
+// A browser that signed in twice, the second time from another site, has the keys of two living sessions. Each has a
+// cookie of its own, or else the last that is refreshed would sign it out of the other.
+func TestTwoBoundSessionsOfABrowser(t *testing.T) {
+	bind(t, func(t *testing.T, manager *session.Manager, first *testkit.SecureDevice, _ *testkit.Logs) {
+		second := testkit.NewSecureDevice(t, manager, devicePath)
+		second.SignInBound("alice")
+		both := append(first.Bound, second.Bound...)
+		if !isBound(first.With(both...)) || !isBound(second.With(both...)) || first.Bound[0].Name == second.Bound[0].Name {
+			t.Errorf("cookies %s and %s", first.Bound[0].Name, second.Bound[0].Name)
+		}
+	})
+}
+
 func TestDestroyClearsBothCookies(t *testing.T) {
 	bind(t, func(t *testing.T, _ *session.Manager, d *testkit.SecureDevice, _ *testkit.Logs) {
 		response := d.With(d.Bound...).Do(func(_ *http.Request, s *session.Session) error { s.Destroy(); return nil })
@@ -366,7 +382,7 @@ func TestDestroyClearsBothCookies(t *testing.T) {
 		for _, cookie := range response.Cookies() {
 			cleared[cookie.Name] = cookie.MaxAge < 0
 		}
-		if !cleared["__Host-session"] || !cleared["__Host-session-bound"] {
+		if !cleared["__Host-session"] || !cleared[boundName(d.ID)] {
 			t.Errorf("Set-Cookie: %q", response.Header["Set-Cookie"])
 		}
 	})

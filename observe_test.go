@@ -342,3 +342,28 @@ func TestContextOfAnEventLeadsToNoSession(t *testing.T) {
 		t.Errorf("%d events", events)
 	}
 }
+
+// A save that fails is told however it fails: also the second one, which only finds out about the first.
+func TestEverySaveThatFailsIsTold(t *testing.T) {
+	told := new(events)
+	down := false
+	store := testkit.HookedStore{Store: new(memstore.Store), Before: func(context.Context, string) error {
+		if down {
+			return errors.New("down")
+		}
+		return nil
+	}}
+	manager := testkit.NewManager(t, session.Config{Store: store, Observe: told.observe})
+	d := testkit.NewDevice(t, manager)
+	d.SignIn("alice")
+	told.take()
+	d.Do(func(r *http.Request, s *session.Session) error {
+		down = true
+		err := s.Set("n", 1)
+		_, _ = s.Sync(r.Context()), s.Sync(r.Context())
+		return err
+	})
+	if got, want := words(told.take()), []string{"load ok", "update error", "update error", "update error"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}

@@ -90,9 +90,7 @@ func (s *Session) writeHeader(h http.Header) {
 		s.askForKey(h)
 	case revoked:
 		s.config.Cookie.clear(h, s.twins())
-		if s.config.DeviceBound != "" {
-			s.config.Cookie.bound().clear(h, nil)
-		}
+		s.dropProofs(h)
 	}
 	s.addVary(h)
 	if issued != nil || revoked {

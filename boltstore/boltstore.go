@@ -47,8 +47,8 @@ import (
 // A change returns when it is on the disk, or at the deadline of its context. It is then unknown whether it was made. A
 // load does not look at its context: it reads memory, or the disk where the system has not kept the file in memory.
 //
-// After an error for lack of space the store goes on as soon as there is some. After an error that says that the file is
-// damaged, nothing but another process that opens a file that is whole helps.
+// After an error for lack of space the store goes on as soon as there is some. An error that says that the file is
+// damaged is that of all later calls: put a file that is whole in its place and open another Store.
 type Store struct {
 	*records
 	sweeper *sweeper

@@ -25,10 +25,40 @@ const chaosVariable = "BOLTSTORE_CHAOS_FILE"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(chaosVariable); path != "" {
-		fmt.Println(work(path, os.Getenv(chaosVariable+"_ROUND")))
+		if round := os.Getenv(chaosVariable + "_ROUND"); round == "create" {
+			fmt.Println(createMany(path))
+		} else {
+			fmt.Println(work(path, round))
+		}
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
+}
+
+// createMany makes files until the process is killed.
+func createMany(path string) error {
+	for i := 0; ; i++ {
+		fmt.Println(path + fmt.Sprint(i))
+		store, err := Open(path + fmt.Sprint(i))
+		if err != nil {
+			return err
+		}
+		if err := store.Close(); err != nil {
+			return err
+		}
+	}
+}
+
+func TestKilledWhileItMakesAFile(t *testing.T) {
+	for range 8 {
+		paths := kill(t, filepath.Join(t.TempDir(), "sessions"), "create", 10)
+		for _, path := range paths[max(0, len(paths)-1):] {
+			store := open(t, path)
+			save(t, store, "id", time.Hour)
+			closeStore(t, store)
+			check(t, path)
+		}
+	}
 }
 
 const workers = 4
@@ -54,6 +84,14 @@ func work(path, round string) error {
 			}
 		}()
 	}
+	go func() {
+		for i := 0; ; i++ { // what expires meanwhile
+			_, err := store.Save(context.Background(), fmt.Sprintf("r%s %d", round, i), nil, []byte("{}"), time.Millisecond)
+			if err := errors.Join(err, store.sweeper.sweep()); err != nil {
+				failed <- err
+			}
+		}
+	}()
 	return <-failed
 }
 
@@ -208,7 +246,7 @@ func TestKilledAtAnyInstant(t *testing.T) {
 	var models []*model
 	steps, round := 0, 0
 	for ; round < 12 || time.Since(begin) < atLeast; round++ {
-		lines := kill(t, path, fmt.Sprint(round))
+		lines := kill(t, path, fmt.Sprint(round), 200)
 		steps += len(lines) / 2
 		store, err := Open(path)
 		if err != nil {
@@ -260,8 +298,9 @@ func survivors(t *testing.T, store *Store, lines []string) (models []*model) {
 	return models
 }
 
-// kill starts a process, kills it at some instant, and returns the whole lines that it has written.
-func kill(t *testing.T, path, round string) (lines []string) {
+// kill starts a process, kills it at some instant before or after it has written up to most lines, and returns the whole
+// lines that it has written.
+func kill(t *testing.T, path, round string, most int) (lines []string) {
 	t.Helper()
 	process := exec.Command(os.Args[0])
 	process.Env = append(os.Environ(), chaosVariable+"="+path, chaosVariable+"_ROUND="+round)
@@ -273,10 +312,10 @@ func kill(t *testing.T, path, round string) (lines []string) {
 	if err := process.Start(); err != nil {
 		t.Fatal(err)
 	}
-	enough := rand.IntN(200)
+	enough := rand.IntN(most)
 	var once sync.Once
 	end := func() { once.Do(func() { _ = process.Process.Kill() }) }
-	if enough < 40 { // perhaps while it opens the file
+	if enough < most/5 { // perhaps while it opens the file
 		time.AfterFunc(time.Duration(rand.IntN(int(100*time.Millisecond))), end)
 	}
 	for reader := bufio.NewReader(output); ; {

@@ -132,6 +132,10 @@ func TestExpiredSessionsLeaveTheFile(t *testing.T) {
 			}
 		}
 		save(t, store, "kept", time.Hour)
+		save(t, store, "shortened", time.Hour)
+		if _, err := store.Save(t.Context(), "shortened", []byte("{}"), []byte("last"), time.Minute); err != nil {
+			t.Fatal(err)
+		}
 		time.Sleep(50 * time.Second)
 		if _, err := store.Load(t.Context(), "user7:1", time.Hour); err != nil {
 			t.Fatal(err)
@@ -210,7 +214,7 @@ func TestSweepRemovesMoreThanOneStep(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantKeys(t, store, 1, 0, 0)
-	wantExpired(t, store, "expired1")
+	wantNone(t, store, "expired1")
 }
 
 func TestCallReturnsAtItsDeadline(t *testing.T) {
@@ -233,6 +237,19 @@ func TestCallReturnsAtItsDeadline(t *testing.T) {
 	if _, err := store.Save(t.Context(), "id", nil, []byte("secret"), time.Hour); err != nil {
 		t.Errorf("the repeat: %v", err)
 	}
+}
+
+func TestCallWithoutTimeLeftChangesNothing(t *testing.T) {
+	store := open(t, filepath.Join(t.TempDir(), "sessions"))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 50 {
+		if _, err := store.Save(ctx, "id", nil, []byte("{}"), time.Hour); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+	}
+	save(t, store, "other", time.Hour) // comes after them
+	wantNone(t, store, "id")
 }
 
 func TestClosedStoreSaysSo(t *testing.T) {

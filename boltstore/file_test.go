@@ -333,9 +333,9 @@ func save(t *testing.T, store *Store, id string, ttl time.Duration) {
 	}
 }
 
-func wantExpired(t *testing.T, store *Store, id string) {
+func wantNone(t *testing.T, store *Store, id string) {
 	t.Helper()
 	if value, _, err := store.Peek(t.Context(), id); !errors.Is(err, driver.ErrNotFound) {
-		t.Errorf("%s: %q, %v; want that it has expired", id, value, err)
+		t.Errorf("%s: %q, %v; want nothing", id, value, err)
 	}
 }

@@ -84,7 +84,7 @@ func exercise(t *testing.T, server *redistest.Server, store *redisstore.Store) e
 	ctx, id := t.Context(), rand.Text()
 	server.Do(t, "SCRIPT", "FLUSH")
 	server.Do(t, "RPUSH", "session:list"+id, "1")
-	first, second := value("1"), value("2")
+	first, second := longValue("1"), longValue("2")
 	for _, step := range []struct {
 		want error
 		do   func() ([]byte, error)
@@ -95,7 +95,7 @@ func exercise(t *testing.T, server *redistest.Server, store *redisstore.Store) e
 		{driver.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, nil, second, time.Minute) }},
 		{nil, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Minute) }},
 		{nil, func() ([]byte, error) { return store.Save(ctx, id, first, second, time.Minute) }},
-		{driver.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, first, value("3"), time.Minute) }},
+		{driver.ErrConflict, func() ([]byte, error) { return store.Save(ctx, id, first, longValue("3"), time.Minute) }},
 		{nil, func() ([]byte, error) { return store.Load(ctx, id, time.Minute) }},
 		{nil, func() ([]byte, error) { v, _, err := store.Peek(ctx, id); return v, err }},
 		{nil, func() ([]byte, error) { return store.Delete(ctx, id, nil) }},
@@ -180,7 +180,7 @@ func TestStagedValueExpires(t *testing.T) {
 	server := redistest.Start(t)
 	server.Do(t, "ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-evalsha")
 	store := openPool(t, newPool(server.Addr(), redis.DialUsername("app"), redis.DialPassword("pw")), redisstore.Options{})
-	first := mustSave(t, store, "1", nil, []byte(`{"_rev":"one"}`))
+	first := mustSave(t, store, "1", nil, longValue("1"))
 	_, err := store.Save(t.Context(), "1", first, []byte(`{"_rev":"two"}`), time.Hour)
 	wantErrors(t, map[string]error{"replace": err}, "NOPERM")
 	left, err := redis.Int(server.Do(t, "PTTL", "{session:1}:two"), nil)
@@ -197,7 +197,7 @@ func TestNoScriptsWithoutMultiChangesNothing(t *testing.T) {
 	server.Do(t, "ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-multi")
 	pool := newPool(server.Addr(), redis.DialUsername("app"), redis.DialPassword("pw"))
 	store := openPool(t, pool, redisstore.Options{NoScripts: true})
-	v := mustSave(t, store, "1", nil, value("1"))
+	v := mustSave(t, store, "1", nil, longValue("1"))
 	_, err := store.Save(t.Context(), "1", v, value("2"), time.Minute)
 	wantErrors(t, map[string]error{"replace": err}, "NOPERM", "+multi")
 	wantStored(t, store, "1", v)

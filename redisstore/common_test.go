@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,10 @@ func openPool(t testing.TB, pool *redis.Pool, options redisstore.Options) *redis
 func value(body string) []byte {
 	return fmt.Appendf(nil, `{"_rev":"%s","body":"%s"}`, rand.Text(), body)
 }
+
+// longValue returns a value of a new revision that is too long for IFEQ, so that replacing it is the same on every
+// server.
+func longValue(body string) []byte { return value(body + strings.Repeat("x", 9<<10)) }
 
 // mustSave stores a value, and returns it.
 func mustSave(t testing.TB, store *redisstore.Store, id string, was, v []byte) []byte {

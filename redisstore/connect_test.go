@@ -93,7 +93,7 @@ func TestOpenTakesOptions(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer store.Close()
-		commands := server.Commands(t, func() { mustSave(t, store, "1", mustSave(t, store, "1", nil, value("1")), value("2")) })
+		commands := server.Commands(t, func() { mustSave(t, store, "1", mustSave(t, store, "1", nil, longValue("1")), value("2")) })
 		if slices.Contains(commands, "WATCH") != options.NoScripts {
 			t.Errorf("commands %s", commands)
 		}

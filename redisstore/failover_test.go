@@ -10,38 +10,62 @@ import (
 	"github.com/sessionkv/session/redisstore"
 )
 
-// Figures of docs/operations.md: SESSION_FAILOVER=1 go test -v -run TestFailover ./redisstore
-func TestFailover(t *testing.T) {
+// A sentinelFault is something that happens to a master with a replica that sentinels watch.
+type sentinelFault struct {
+	name     string
+	args     []string // of the servers
+	replicas int
+	fault    func(set *redistest.Sentinels)
+	mayLose  bool
+}
+
+var sentinelFaults = []sentinelFault{
+	{"by hand", nil, 0, (*redistest.Sentinels).Failover, true},
+	{"by hand, with Replicas", nil, 1, failoverAndReplica, false},
+	{
+		"by hand, with min-replicas-to-write", []string{"--min-replicas-to-write", "1", "--min-replicas-max-lag", "1"}, 0,
+		failoverAndReplica, true,
+	},
+	{"master killed", nil, 0, killMaster, true},
+	{"master hung", nil, 0, hangMaster, true},
+}
+
+// onSentinels runs a test for each fault.
+func onSentinels(t *testing.T, test func(t *testing.T, fault sentinelFault, set *redistest.Sentinels, store *redisstore.Store)) {
 	if os.Getenv("SESSION_FAILOVER") == "" {
 		t.Skip("a failover takes Redis half a minute: set SESSION_FAILOVER to run it")
 	}
-	keep := []string{"--min-replicas-to-write", "1", "--min-replicas-max-lag", "1"}
-	for _, test := range []struct {
-		name     string
-		args     []string
-		replicas int
-		fault    func(set *redistest.Sentinels)
-		mayLose  bool
-	}{
-		{"by hand", nil, 0, (*redistest.Sentinels).Failover, true},
-		{"by hand, with Replicas", nil, 1, failoverAndReplica, false},
-		{"by hand, with min-replicas-to-write", keep, 0, failoverAndReplica, true},
-		{"master killed", nil, 0, killMaster, true},
-		{"master hung", nil, 0, hangMaster, true},
-	} {
-		t.Run(test.name, func(t *testing.T) {
+	for _, fault := range sentinelFaults {
+		t.Run(fault.name, func(t *testing.T) {
 			t.Parallel()
-			set := redistest.StartSentinels(t, test.args)
-			store := openSentinel(t, redisstore.SentinelConfig{
-				Addrs: addrs(set.Sentinels...), Replicas: test.replicas, ReplicaTimeout: 200 * time.Millisecond,
-			})
-			result := load.Run(t, store, func() { test.fault(set) })
-			t.Log(result)
-			if !test.mayLose && result.Lost+result.Back > 0 {
-				t.Error("lost what a replica had acknowledged")
-			}
+			set := redistest.StartSentinels(t, fault.args)
+			test(t, fault, set, openSentinel(t, redisstore.SentinelConfig{
+				Addrs: addrs(set.Sentinels...), Replicas: fault.replicas, ReplicaTimeout: 200 * time.Millisecond,
+			}))
 		})
 	}
+}
+
+// Figures of docs/operations.md: SESSION_FAILOVER=1 go test -v -run TestFailover ./redisstore
+func TestFailover(t *testing.T) {
+	onSentinels(t, func(t *testing.T, fault sentinelFault, set *redistest.Sentinels, store *redisstore.Store) {
+		result := load.Run(t, store, func() { fault.fault(set) })
+		t.Log(result)
+		if !fault.mayLose && result.Lost+result.Back > 0 {
+			t.Error("lost what a replica had acknowledged")
+		}
+	})
+}
+
+// Figures of docs/operations.md: SESSION_FAILOVER=1 go test -v -run TestFailover ./redisstore
+func TestFailoverWithUsers(t *testing.T) {
+	onSentinels(t, func(t *testing.T, fault sentinelFault, set *redistest.Sentinels, store *redisstore.Store) {
+		result := load.RunUsers(t, store, func() { fault.fault(set) })
+		t.Log(result)
+		if !fault.mayLose && result.SignedOut+result.Escaped > 0 {
+			t.Error("lost what a replica had acknowledged")
+		}
+	})
 }
 
 // failoverAndReplica is a failover that is over when the old master has become a replica.

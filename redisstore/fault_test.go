@@ -199,7 +199,7 @@ func TestOutOfMemory(t *testing.T) {
 			t.Errorf("keys: %q", keys)
 		}
 		_, remove := store.Delete(t.Context(), id, v)
-		if options.NoScripts { // there is no MULTI when Redis is full
+		if options.NoScripts && remove != nil { // Redis 7.0 has no MULTI when it is full
 			wantErrors(t, map[string]error{"delete": remove}, "OOM")
 			_, remove = store.Delete(t.Context(), id, nil)
 		}
@@ -228,7 +228,7 @@ func TestOutOfMemoryOfAUser(t *testing.T) {
 		wantErrors(t, map[string]error{"add": add}, "OOM", "raise its maxmemory")
 		remove := store.Remove(ctx, user+":1")
 		others, err := store.RemoveOthers(ctx, user+":2")
-		if options.NoScripts { // there is no MULTI when Redis is full
+		if options.NoScripts && err != nil { // Redis 7.0 has no MULTI when it is full
 			wantErrors(t, map[string]error{"remove others": err}, "OOM")
 			others, err = []string{user + ":3"}, store.Remove(ctx, user+":3")
 		}

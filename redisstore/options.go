@@ -17,9 +17,10 @@ type Options struct {
 	Prefix string
 
 	// NoScripts changes what is stored with WATCH and MULTI instead of scripts, for services that forbid EVAL. The
-	// guarantees are the same; a save takes two round trips instead of one, and a change of what a user has begins again,
-	// until the deadline, whenever another one comes in between. Redis refuses a MULTI when it is full: then no session can
-	// be destroyed, and nobody can end the other sessions of a user, where scripts still can.
+	// guarantees are the same; a save without IFEQ takes two round trips instead of one, and a change of what a user has
+	// begins again, until the deadline, whenever another one comes in between. Redis 7.0 refuses a MULTI when it is full,
+	// 8.0 does not: where it does, no session can be destroyed then, and nobody can end the other sessions of a user, where
+	// scripts still can.
 	NoScripts bool
 
 	// TLS is for the connections that [Open] makes to a rediss:// or valkeys:// URL, and [OpenSentinel] to Redis and to

@@ -9,14 +9,17 @@
 // A session is one string under one key, session:<ID>, with a time to live. Loading it is one GETEX, peeking at it a GETEX
 // and a PTTL, storing a new one one SET, deleting it one GETDEL. Storing a new value over an old one is a compare-and-set
 // in one round trip: SET puts the value aside under {session:<ID>}:<rev> for at most 10 seconds, then a script compares
-// the length and the _rev of what is stored with those of what was loaded, and renames the new value over it. Deleting
-// one value and no other is a script too.
+// the length and the _rev of what is stored with those of what was loaded, and renames the new value over it. Where the
+// server's SET has IFEQ, as from Valkey 8.1 and Redis 8.4 on, and the old value has at most 8 kB, it is one SET IFEQ, which
+// compares the whole value, and behind it a GETEX if that finds another one. The store sends the first IFEQ to find out; a
+// server that refuses it is asked again after 10 minutes. Deleting one value and no other is a script.
 //
 // What belongs to a user is in one slot of a cluster: an ID <user>:<rest> is stored under session:{<user>}:<rest>. The
 // rests are the members of a sorted set, session:{<user>}:user, scored by the milliseconds of their sign-in, and each
 // load sends a ZRANK ahead of its GETEX. The user's stamp is session:{<user>}:stamp. Changes of both are scripts.
 //
-// Where scripts are not allowed, [Options.NoScripts] does the same with WATCH and MULTI in two round trips.
+// Where scripts are not allowed, [Options.NoScripts] does the same with WATCH and MULTI in two round trips, and with IFEQ
+// in one.
 //
 // The least that an ACL user needs is
 //
@@ -61,6 +64,7 @@ type Store struct {
 	watcher *pool // for NoScripts, else nil
 	prefix  string
 	loads   loads
+	ifEqual ifEqual
 }
 
 // New returns a Store on the caller's own pool, for what [Open] and [OpenSentinel] cannot express, such as other limits

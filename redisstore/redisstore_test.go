@@ -44,12 +44,12 @@ func TestCommandsPerOperation(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			store, ctx, id := open(t, server.Addr(), test.options), t.Context(), rand.Text()
-			mustSave(t, store, id, mustSave(t, store, id, nil, value("0")), value("0")) // the server knows the script
+			mustSave(t, store, id, mustSave(t, store, id, nil, longValue("0")), value("0")) // the server knows the script
 			_, _ = store.Delete(ctx, id, value("1"))
 			if _, err := store.Delete(ctx, id, nil); err != nil {
 				t.Fatal(err)
 			}
-			first, second := value("1"), value("2")
+			first, second := longValue("1"), longValue("2")
 			for _, step := range []struct {
 				what, want string
 				err        error
@@ -254,11 +254,11 @@ func TestScriptFlush(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	store := open(t, server.Addr(), redisstore.Options{})
-	v := mustSave(t, store, "1", nil, value("1"))
-	v = mustSave(t, store, "1", v, value("2"))
+	v := mustSave(t, store, "1", nil, longValue("1"))
+	v = mustSave(t, store, "1", v, longValue("2"))
 	server.Do(t, "SCRIPT", "FLUSH")
 	for _, want := range []string{"SET EVALSHA EVAL", "SET EVALSHA"} {
-		got := strings.Join(server.Commands(t, func() { v = mustSave(t, store, "1", v, value("3")) }), " ")
+		got := strings.Join(server.Commands(t, func() { v = mustSave(t, store, "1", v, longValue("3")) }), " ")
 		if got != want {
 			t.Errorf("after SCRIPT FLUSH: %s; want %s", got, want)
 		}

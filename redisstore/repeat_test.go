@@ -79,7 +79,8 @@ func TestLostReply(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	proxy := redistest.NewProxy(t, server.Addr())
-	first, second, third := value("1"), value("2"), value("3")
+	first, second, third := longValue("1"), longValue("2"), longValue("3")
+	short, next := value("1"), value("2")
 	known := open(t, server.Addr(), redisstore.Options{}) // so that the server knows the scripts
 	_, _ = known.Save(t.Context(), "1", first, second, time.Minute)
 	_, _ = known.Delete(t.Context(), "1", first)
@@ -92,6 +93,9 @@ func TestLostReply(t *testing.T) {
 	replace := func(ctx context.Context, s *redisstore.Store, id string) ([]byte, error) {
 		return s.Save(ctx, id, first, second, time.Minute)
 	}
+	replaceShort := func(ctx context.Context, s *redisstore.Store, id string) ([]byte, error) {
+		return s.Save(ctx, id, short, next, time.Minute)
+	}
 	remove := func(ctx context.Context, s *redisstore.Store, id string) ([]byte, error) {
 		return s.Delete(ctx, id, nil)
 	}
@@ -103,6 +107,10 @@ func TestLostReply(t *testing.T) {
 	}
 	del := func(key string) { server.Do(t, "DEL", key) }
 	both, scripts, noScripts := []bool{false, true}, []bool{false}, []bool{true}
+	var ifEqual []bool
+	if server.HasIfEqual(t) {
+		ifEqual = both
+	}
 
 	for _, test := range []struct {
 		name      string
@@ -130,6 +138,11 @@ func TestLostReply(t *testing.T) {
 		{"watched replace", noScripts, first, replace, 4, 2, nil, nil, nil, second},
 		{"watched replace, replaced", noScripts, first, replace, 4, 2, put(third), nil, errLost, third},
 		{"watched replace, deleted", noScripts, first, replace, 4, 2, del, nil, driver.ErrNotFound, nil},
+		{"IFEQ", ifEqual, short, replaceShort, 0, 1, nil, nil, nil, next},
+		{"IFEQ, replaced", ifEqual, short, replaceShort, 0, 1, put(third), nil, errLost, third},
+		{"IFEQ, deleted", ifEqual, short, replaceShort, 0, 1, del, nil, driver.ErrNotFound, nil},
+		{"IFEQ of another value", ifEqual, third, replaceShort, 0, 1, nil, nil, errLost, third},
+		{"IFEQ of another value, the value", ifEqual, third, replaceShort, 1, 1, nil, third, driver.ErrConflict, third},
 		{"delete", both, first, remove, 0, 1, nil, nil, errLost, nil},
 		{"delete, created again", both, first, remove, 0, 1, put(third), third, nil, nil},
 		{"delete of nothing", both, nil, remove, 0, 1, nil, nil, errLost, nil},
@@ -158,7 +171,7 @@ func TestLostReply(t *testing.T) {
 				proxy.DropReplies(test.skip, test.lost)
 				got, err := test.do(t.Context(), store, id)
 				if string(got) != string(test.value) || test.err != errLost && err != test.err {
-					t.Errorf("got %q, %v; want %q, %v", got, err, test.value, test.err)
+					t.Errorf("got %.100q, %v; want %.100q, %v", got, err, test.value, test.err)
 				}
 				if test.err == errLost {
 					wantErrors(t, map[string]error{"": err}, "EOF")
@@ -168,7 +181,7 @@ func TestLostReply(t *testing.T) {
 				}
 				stored, err := redis.Bytes(server.Do(t, "GETDEL", key), nil)
 				if string(stored) != string(test.after) {
-					t.Errorf("stored: %q, %v; want %q", stored, err, test.after)
+					t.Errorf("stored: %.100q, %v; want %.100q", stored, err, test.after)
 				}
 				if keys, _ := redis.Strings(server.Do(t, "KEYS", "*"), nil); len(keys) > 0 {
 					t.Errorf("left behind: %q", keys)

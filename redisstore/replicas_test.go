@@ -23,8 +23,8 @@ func TestReplicas(t *testing.T) {
 	set := redistest.StartSentinels(t, nil, "sentinel down-after-milliseconds "+redistest.MasterName+" 60000")
 	master, replica := set.Servers[0], set.Servers[1]
 	store := openSentinel(t, redisstore.SentinelConfig{Addrs: addrs(set.Sentinels...), Replicas: 1, ReplicaTimeout: patience})
-	first, second := value("1"), value("2")
-	mustSave(t, store, "1", mustSave(t, store, "1", nil, value("0")), first) // the server knows the script
+	first, second := longValue("1"), longValue("2")
+	mustSave(t, store, "1", mustSave(t, store, "1", nil, longValue("0")), first) // the server knows the script
 	commands := master.Commands(t, func() {
 		mustSave(t, store, "1", first, second)
 		wantStored(t, store, "1", second)

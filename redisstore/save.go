@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -9,8 +10,8 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-// Save implements [driver.Store]: with one SET where was is nil, else with a SET and a script in one round trip, or as
-// [Options.NoScripts] says.
+// Save implements [driver.Store]: with one SET where was is nil, else with one SET too if the server has its IFEQ and was
+// has at most 8 kB, else with a SET and a script in one round trip, or as [Options.NoScripts] says.
 func (s *Store) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
 	save := s.replace
 	if was == nil {
@@ -41,11 +42,7 @@ func (s *Store) current(ctx context.Context, key string) ([]byte, error) {
 
 // replace stores a value in the place of another.
 func (s *Store) replace(ctx context.Context, c change) ([]byte, error) {
-	replace := s.replaceByScript
-	if s.watcher != nil {
-		replace = s.replaceByWatch
-	}
-	answer, lost, err := replace(ctx, c)
+	answer, lost, err := s.compareAndSet(ctx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -61,4 +58,36 @@ func (s *Store) replace(ctx context.Context, c change) ([]byte, error) {
 	}
 	current, err := redis.Bytes(answer, nil)
 	return c.outcome(current, lost, err)
+}
+
+// compareAndSet makes a change in the way that the server has and that is the cheapest.
+func (s *Store) compareAndSet(ctx context.Context, c change) (answer any, lost, err error) {
+	if s.ifEqual.suits(c.was) {
+		answer, lost, err = s.replaceIfEqual(ctx, c)
+		if !refusedWith(err, "ERR") { // servers differ in the text
+			return answer, lost, err
+		}
+		s.ifEqual.refuse()
+	}
+	replace := s.replaceByScript
+	if s.watcher != nil {
+		replace = s.replaceByWatch
+	}
+	answer, again, err := replace(ctx, c)
+	return answer, cmp.Or(lost, again), err // before a failover, the server may have had IFEQ
+}
+
+// replaceIfEqual is replaceByScript with one SET, which compares the whole value.
+func (s *Store) replaceIfEqual(ctx context.Context, c change) (answer any, lost, err error) {
+	reply, lost, err := s.one(ctx, "SET", c.key, c.value, "IFEQ", c.was, "PX", c.ttl)
+	if err == nil && reply != nil {
+		return changed, lost, nil
+	}
+	if err == nil {
+		answer, _, err = s.one(ctx, "GETEX", c.key)
+	}
+	if refusedWith(err, "WRONGTYPE") {
+		return foreign, lost, nil
+	}
+	return answer, lost, err
 }

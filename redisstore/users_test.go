@@ -280,7 +280,7 @@ func TestStagedValueOfAUserIsInItsSlot(t *testing.T) {
 	server := redistest.Start(t)
 	server.Do(t, "ACL", "SETUSER", "app", "on", ">pw", "~*", "+@all", "-evalsha")
 	store := openPool(t, newPool(server.Addr(), redis.DialUsername("app"), redis.DialPassword("pw")), redisstore.Options{})
-	first := mustSave(t, store, "tag:1", nil, []byte(`{"_rev":"one"}`))
+	first := mustSave(t, store, "tag:1", nil, longValue("1"))
 	_, err := store.Save(t.Context(), "tag:1", first, []byte(`{"_rev":"two"}`), time.Hour)
 	wantErrors(t, map[string]error{"replace": err}, "NOPERM")
 	if got, _ := redis.String(server.Do(t, "GET", "session:{tag}:1:two"), nil); got != `{"_rev":"two"}` {

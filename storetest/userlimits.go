@@ -127,6 +127,9 @@ func (s users) expire() {
 	s.advance(short + short/2)
 	s.wantLoad(id, v, driver.ErrRemoved)
 	s.wantMembers()
+	next, _ := s.added()
+	s.wantMembers(next) // the new list has nothing of the old one
+	s.wantLoad(id, v, driver.ErrRemoved)
 }
 
 func (s users) lengthened() {

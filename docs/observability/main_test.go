@@ -191,6 +191,9 @@ func TestEveryQueryGivesNumbersUnderLoad(t *testing.T) {
 			if fault, ok := rules[a.Alert]; !ok || fault != "" {
 				t.Errorf("in Prometheus: %v, %s", ok, fault)
 			}
+			if a.Annotations["summary"] == "" || a.Labels["severity"] == "" {
+				t.Errorf("%+v", a)
+			}
 			if a.Alert != "SessionValuesInvalid" { // of which the load makes none
 				check(t, measured(a.Expr))
 			}

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -19,7 +20,7 @@ import (
 
 const (
 	devicePath  = "/.device"
-	boundCookie = testkit.CookieName + "-bound"
+	boundPrefix = testkit.CookieName + "-bound-" // of the cookies that prove a device
 
 	quota       = 6 // signatures of a site in quotaWindow
 	quotaWindow = 9 * time.Minute
@@ -147,11 +148,11 @@ func (b *browser) value(name string) string {
 	return b.jar[name].value
 }
 
-// drop lets a cookie expire.
-func (b *browser) drop(name string) {
+// dropProofs lets the cookies expire that prove the device.
+func (b *browser) dropProofs() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.jar, name)
+	maps.DeleteFunc(b.jar, func(name string, _ crumb) bool { return strings.HasPrefix(name, boundPrefix) })
 }
 
 func (b *browser) credentials() []*credential {

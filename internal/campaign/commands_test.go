@@ -3,6 +3,7 @@ package campaign
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -29,8 +30,8 @@ func (f *flushes) Do(_ context.Context, _ string, commands ...redisstore.Command
 	var names []string
 	for _, command := range commands {
 		name := command.Name
-		if name == "SET" && len(command.Args) > 2 && command.Args[2] == "NX" {
-			name = "SET NX"
+		if name == "SET" && len(command.Args) > 2 && (command.Args[2] == "NX" || command.Args[2] == "IFEQ") {
+			name += " " + command.Args[2].(string)
 		}
 		names = append(names, "`"+name+"`")
 		if err := f.conn.Send(command.Name, command.Args...); err != nil {
@@ -121,7 +122,35 @@ func allRequests(t *testing.T, store driver.Store) []request {
 	}
 }
 
-// The tables of docs/operations.md say which commands a request sends, and in how many round trips.
+// boundRequests are those of a session that is bound to its device.
+func boundRequests(t *testing.T, store driver.Store) []request {
+	d := testkit.NewSecureDevice(t, testkit.NewManager(t, session.Config{Store: store, DeviceBound: devicePath}), devicePath)
+	challenge := testkit.Offered(d.Do(func(r *http.Request, s *session.Session) error {
+		err := errors.Join(s.SignIn(session.SignIn{User: "grace"}), s.Sync(r.Context()))
+		d.ID = s.ID()
+		return err
+	}))
+	status := func(want int, response *http.Response) error {
+		if response.StatusCode != want {
+			return fmt.Errorf("status %d", response.StatusCode)
+		}
+		return nil
+	}
+	prove := func() error {
+		return status(200, d.With(d.Bound...).Do(func(_ *http.Request, s *session.Session) error { return read(s) }))
+	}
+	return []request{
+		{kind: "the registration of a key", call: func() error { return status(200, d.Register(challenge)) }},
+		{kind: "a bound session's, the first with its cookie, reads", call: prove},
+		{kind: "a bound session's, any later one, reads", call: prove},
+		{kind: "a step of a refresh, of which there are two in ten minutes", call: func() error {
+			return status(http.StatusForbidden, d.Ask(map[string]string{"Sec-Secure-Session-Id": d.ID}))
+		}},
+	}
+}
+
+// The tables of docs/operations.md say which commands a request sends, and in how many round trips, on a server without
+// IFEQ. One that has it gets a SET IFEQ for each SET with a script.
 func TestOperationsTellsTheCommandsOfRequests(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(filepath.Join(repository, "docs/operations.md"))
@@ -129,14 +158,16 @@ func TestOperationsTellsTheCommandsOfRequests(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := &flushes{conn: redistest.Start(t).Dial(t)}
-	for _, r := range allRequests(t, redisstore.NewWithClient(f, redisstore.Options{})) {
+	store := redisstore.NewWithClient(f, redisstore.Options{})
+	for _, r := range append(allRequests(t, store), boundRequests(t, store)...) {
 		f.all = nil
 		if r.call == nil {
 			do(r.device, r.step)
 		} else if err := r.call(); err != nil {
 			t.Error(err)
 		}
-		if want := fmt.Sprintf("| %s | %s | %d |", r.kind, strings.Join(f.all, "; "), len(f.all)); !strings.Contains(string(text), want) {
+		commands := strings.ReplaceAll(strings.Join(f.all, "; "), "`SET IFEQ`", "`SET` `EVALSHA`")
+		if want := fmt.Sprintf("| %s | %s | %d |", r.kind, commands, len(f.all)); !strings.Contains(string(text), want) {
 			t.Errorf("docs/operations.md does not have this row:\n%s", want)
 		}
 	}

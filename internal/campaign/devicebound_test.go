@@ -87,19 +87,20 @@ type owner struct {
 // A boundWorld is owners, thieves and a store that fails at times.
 type boundWorld struct {
 	*testing.T
-	random   *rand.Rand
-	store    *flaky
-	manager  *session.Manager
-	owners   []*owner
-	mu       sync.Mutex
-	fresh    int // refreshes that gave a cookie
-	proofs   int // visits that were proved
-	unproved int // thieves that were caught
+	random  *rand.Rand
+	forged  string // the cookie that proves another session
+	store   *flaky
+	manager *session.Manager
+	owners  []*owner
+	mu      sync.Mutex
+	fresh   int // refreshes that gave a cookie
+	proofs  int // visits that were proved
+	thieves int // who came late
 }
 
-// TestBoundSessionsInAnyOrder lets owners sign in, visit, renew and sign out, each with a browser that binds its sessions,
-// while thieves who have copied their tokens try to use them, and the store fails at times. A bound session is never used
-// without its proof, no owner is signed out by a failure, and after a renewal no old key counts.
+// TestBoundSessionsInAnyOrder lets owners sign in, visit, renew and sign out, each with a browser that binds its
+// sessions, while thieves who have copied their tokens try to use them, and the store fails at times. A bound session is
+// never used without its proof, no owner is signed out by a failure, and after a renewal no old key counts.
 //
 // SESSION_SEED repeats one order.
 func TestBoundSessionsInAnyOrder(t *testing.T) {
@@ -108,18 +109,20 @@ func TestBoundSessionsInAnyOrder(t *testing.T) {
 	if fixed, err := strconv.ParseUint(os.Getenv("SESSION_SEED"), 10, 64); err == nil {
 		seeds = []uint64{fixed}
 	}
+	var fresh, proofs, thieves int
 	for _, seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := newBoundWorld(t, seed)
-				for range 500 {
+				for range 800 {
 					w.step()
 				}
-				if w.fresh == 0 || w.proofs == 0 || w.unproved == 0 {
-					t.Errorf("%d refreshes, %d proofs, %d thieves: too few to tell anything", w.fresh, w.proofs, w.unproved)
-				}
+				fresh, proofs, thieves = fresh+w.fresh, proofs+w.proofs, thieves+w.thieves
 			})
 		})
+	}
+	if fresh == 0 || proofs == 0 || thieves == 0 {
+		t.Errorf("%d refreshes, %d proofs, %d thieves: too few to tell anything", fresh, proofs, thieves)
 	}
 }
 
@@ -135,6 +138,9 @@ func newBoundWorld(t *testing.T, seed uint64) *boundWorld {
 		o.loses = func() bool { before, after := w.store.fate(); return before || after }
 		w.owners = append(w.owners, o)
 	}
+	d := testkit.NewSecureDevice(t, w.manager, devicePath)
+	d.SignInBound("mallory")
+	w.forged = d.Bound[0].Value
 	return w
 }
 
@@ -149,6 +155,9 @@ func (w *boundWorld) observe(_ context.Context, e session.Event) {
 // serve says who is signed in, and whether the device has proved itself, in headers.
 func (w *boundWorld) serve(rw http.ResponseWriter, r *http.Request, s *session.Session) {
 	var err error
+	rw.Header().Set("Id", s.ID())
+	rw.Header().Set("Who", s.User())
+	rw.Header().Set("Proved", strconv.FormatBool(s.DeviceBound()))
 	switch r.URL.Path {
 	case "/sign-in":
 		s.AllowCrossSite()
@@ -163,9 +172,6 @@ func (w *boundWorld) serve(rw http.ResponseWriter, r *http.Request, s *session.S
 	if err != nil {
 		w.Errorf("%s: %v", r.URL.Path, err)
 	}
-	rw.Header().Set("Id", s.ID())
-	rw.Header().Set("Who", s.User())
-	rw.Header().Set("Proved", strconv.FormatBool(s.DeviceBound()))
 }
 
 func (w *boundWorld) step() {
@@ -175,15 +181,16 @@ func (w *boundWorld) step() {
 	case n < 3:
 		time.Sleep(time.Duration(w.random.Int64N(int64(15 * time.Minute))))
 	case n < 6:
-		w.store.set(false)
+		w.store.set(w.random.IntN(2) == 0)
 		o.register()
-	case n == 6:
+	case n == 6 && (!o.in || w.random.IntN(3) == 0):
 		w.signIn(o)
 	case n == 7 && o.in:
 		w.renew(o)
 	case n == 8 && w.random.IntN(4) == 0:
-		w.check(o, o.do(visit{method: "POST", path: "/sign-out"}), o.in)
-		o.in, o.bound = false, time.Time{}
+		if w.check(o, o.do(visit{method: "POST", path: "/sign-out"}), o.in) {
+			o.in, o.bound = false, time.Time{}
+		}
 	case n == 9:
 		w.parallel(o)
 	case n < 14:
@@ -204,7 +211,7 @@ func (w *boundWorld) signIn(o *owner) {
 
 // renew checks that what has proved the session before does not prove it any more.
 func (w *boundWorld) renew(o *owner) {
-	old, cookie, before := o.credentials(), o.value(boundCookie), o.value(testkit.CookieName)
+	old, before := o.credentials(), o.value(testkit.CookieName)
 	if !w.check(o, o.do(visit{method: "POST", path: "/renew"}), true) {
 		return
 	}
@@ -212,15 +219,17 @@ func (w *boundWorld) renew(o *owner) {
 	if o.value(testkit.CookieName) == before {
 		w.Errorf("Renew has left the token")
 	}
-	thief := newBrowser(w, o.server)
-	thief.jar[testkit.CookieName], thief.jar[boundCookie] = crumb{value: o.value(testkit.CookieName)}, crumb{value: cookie}
-	response := thief.do(visit{method: "GET", path: "/"})
-	if response.Header.Get("Proved") == "true" {
-		w.Errorf("the old cookie proves the session that was renewed")
-	}
+	other := newBrowser(w, o.server)
+	other.jar[testkit.CookieName] = crumb{value: o.value(testkit.CookieName)}
+	id := other.do(visit{method: "GET", path: "/"}).Header.Get("Id")
 	for _, c := range old {
-		c := &credential{id: response.Header.Get("Id"), key: c.key, cookie: c.cookie, turn: make(chan struct{}, 1)}
-		if thief.drop(boundCookie); thief.refresh(c) != "" || thief.value(boundCookie) != "" {
+		claim := &credential{id: id, key: c.key, cookie: boundPrefix + id[21:29], turn: make(chan struct{}, 1)}
+		other.jar[claim.cookie] = crumb{value: o.value(c.cookie)}
+		if other.do(visit{method: "GET", path: "/"}).Header.Get("Proved") == "true" {
+			w.Errorf("the old cookie proves the session that was renewed")
+		}
+		other.dropProofs()
+		if other.refresh(claim) != "" || other.value(claim.cookie) != "" {
 			w.Errorf("the old key gets a cookie")
 		}
 	}
@@ -250,7 +259,7 @@ func (w *boundWorld) check(o *owner, response *http.Response, in bool) bool {
 	}
 	if proved {
 		w.proofs++
-		if o.bound.IsZero() {
+		if o.bound.IsZero() && !w.store.fails { // else it may not have been noted
 			o.bound = time.Now()
 		}
 	}
@@ -260,7 +269,7 @@ func (w *boundWorld) check(o *owner, response *http.Response, in bool) bool {
 // parallel makes requests at once, for which a browser refreshes once.
 func (w *boundWorld) parallel(o *owner) {
 	if w.random.IntN(2) == 0 {
-		o.drop(boundCookie)
+		o.dropProofs()
 	}
 	before, devices := w.fresh, len(o.credentials())
 	responses := make([]*http.Response, 5)
@@ -285,8 +294,8 @@ func (w *boundWorld) steal(o *owner) {
 	}
 	thief := newBrowser(w, o.server)
 	thief.jar[testkit.CookieName] = crumb{value: token}
-	if w.random.IntN(2) == 0 {
-		thief.jar[boundCookie] = crumb{value: "AGsDyBB0EFpyYBp-ATmF1ShhYyyzVfLYdL-_FSQe8l8"}
+	for _, c := range o.credentials() { // a proof of another session, under every name
+		thief.jar[c.cookie] = crumb{value: w.forged}
 	}
 	response := thief.do(visit{method: "GET", path: "/"})
 	if thief.register(); len(thief.devices) > 0 {
@@ -295,7 +304,7 @@ func (w *boundWorld) steal(o *owner) {
 	if o.bound.IsZero() || time.Since(o.bound) <= grace {
 		return
 	}
-	w.unproved++
+	w.thieves++
 	if who := response.Header.Get("Who"); who != "" || response.StatusCode != http.StatusOK {
 		w.Errorf("a thief is signed in as %q, with status %d", who, response.StatusCode)
 	}

@@ -105,6 +105,22 @@ var surface = map[string]func(p *play){
 	},
 	"session.EventKind.String": func(p *play) { p.tell(session.EventLoad) },
 	"session.Outcome.String":   func(p *play) { p.tell(session.OutcomeGone) },
+	"session.Session.DeviceBound": func(p *play) {
+		config := p.config
+		config.DeviceBound = "/.device"
+		binding, err := session.New(config)
+		p.tell(p.s.DeviceBound(), err)
+		handler := binding.HandlerFunc(func(_ http.ResponseWriter, r *http.Request, s *session.Session) {
+			p.tell(s.SignIn(session.SignIn{User: secretValue}), s.Sync(r.Context()), s.DeviceBound(), s, s.ID())
+		})
+		signIn := httptest.NewRecorder()
+		handler.ServeHTTP(signIn, httptest.NewRequest("POST", "https://example.com/", nil))
+		for _, header := range []string{"Secure-Session-Response", "Sec-Secure-Session-Id"} {
+			r := httptest.NewRequest("POST", "https://example.com/.device", nil)
+			r.Header.Set(header, secretValue)
+			handler.ServeHTTP(httptest.NewRecorder(), r)
+		}
+	},
 	"session.Session.User":     func(p *play) { p.tell(p.s.User() == "") },
 	"session.Session.SignedIn": func(p *play) { p.tell(p.s.SignedIn()) },
 	"session.Session.Class":    func(p *play) { p.tell(p.s.Class()) },

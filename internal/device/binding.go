@@ -125,8 +125,8 @@ func (p Purpose) ttl() time.Duration {
 	return time.Minute
 }
 
-// Challenge returns a text for the device to sign. Nothing of it is stored: it names the session, and holds by its MAC. It
-// has no character that would have to be escaped.
+// Challenge returns a text for the device to sign. Nothing of it is stored: it names the session, and holds by its MAC.
+// It has no character that would have to be escaped.
 func (b *Binding) Challenge(p Purpose, now time.Time) string {
 	until := now.Add(p.ttl()).Unix()
 	return fmt.Sprintf("%s.%d.%s", b.Session, until, encoding.EncodeToString(b.mac(string(p), until)))
@@ -154,6 +154,8 @@ func (b *Binding) HasMade(challenge string, p Purpose, now time.Time) bool {
 
 func (b *Binding) mac(label string, until int64) []byte {
 	m := hmac.New(sha256.New, b.Secret)
-	fmt.Fprintf(m, "%s\x00%s\x00%d", label, b.Session, until)
+	text := append(make([]byte, 0, 128), label...)
+	text = append(append(append(text, 0), b.Session...), 0)
+	m.Write(strconv.AppendInt(text, until, 10))
 	return m.Sum(nil)[:macBytes]
 }

@@ -29,17 +29,21 @@ var (
 	errKey  = errors.New("the key is not on the curve P-256")
 )
 
-// ParseProof reads the JWT of the header Secure-Session-Response. It does not tell whether the signature is right. There is
-// one algorithm, which the header cannot choose.
+// ParseProof reads the JWT of the header Secure-Session-Response. It does not tell whether the signature is right. There
+// is one algorithm, which the header cannot choose.
 func ParseProof(text string) (*Proof, error) {
 	text = Unquoted(text)
+	if len(text) > maxProof { // before it is cut to pieces, of which there may be as many
+		return nil, errForm
+	}
 	parts := strings.Split(text, ".")
-	if len(text) > maxProof || len(parts) != 3 {
+	if len(parts) != 3 {
 		return nil, errForm
 	}
 	var header struct {
 		Algorithm string `json:"alg"`
 		Type      string `json:"typ"`
+		Critical  any    `json:"crit"` // extensions, none of which is known here: RFC 7515, section 4.1.11
 		Key       *struct {
 			Type  string `json:"kty"`
 			Curve string `json:"crv"`
@@ -54,7 +58,7 @@ func ParseProof(text string) (*Proof, error) {
 	if err != nil || !decode(parts[0], &header) || !decode(parts[1], &claims) || len(signature) != 2*coordinate {
 		return nil, errForm
 	}
-	if header.Algorithm != "ES256" || header.Type != "dbsc+jwt" || claims.Challenge == "" {
+	if header.Algorithm != "ES256" || header.Type != "dbsc+jwt" || header.Critical != nil || claims.Challenge == "" {
 		return nil, errForm
 	}
 	p := &Proof{Challenge: claims.Challenge, signed: []byte(parts[0] + "." + parts[1]), signature: signature}
@@ -64,8 +68,10 @@ func ParseProof(text string) (*Proof, error) {
 	if header.Key.Type != "EC" || header.Key.Curve != "P-256" {
 		return nil, errKey
 	}
-	p.Key, err = publicKey(header.Key.X, header.Key.Y)
-	return p, err
+	if p.Key, err = publicKey(header.Key.X, header.Key.Y); err != nil {
+		return nil, err
+	}
+	return p, nil
 }
 
 func decode(part string, dst any) bool {

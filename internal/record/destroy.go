@@ -55,6 +55,7 @@ func (r *Record) revoke(ctx context.Context, id, user string, stored []byte) err
 	default:
 		act.Outcome = Gone
 	}
+	r.told++
 	r.keeper.tell(ctx, w, act, err)
 	return err
 }

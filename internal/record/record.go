@@ -32,6 +32,7 @@ type Record struct {
 	ambiguous bool            // there were rivals
 	revoked   bool            // the client's token leads nowhere any more, by what this request did
 	tries     int             // of the last update
+	told      int             // Acts
 }
 
 // state is which session it is, and how it stands with the store.

@@ -25,6 +25,15 @@ func (r *Record) IsPromising() bool { return r.signing != nil || r.others != 0 }
 // begun nor renewed: nobody could use it, and the old token would lead nowhere. The changes are dropped, for they may
 // belong to a new privilege, and must not go to the old token.
 func (r *Record) Save(ctx context.Context, gone error) error {
+	w, told := r.watch(ctx), r.told
+	err := r.save(ctx, gone)
+	if err != nil && r.told == told {
+		r.tell(ctx, w, Act{Kind: Update}, err) // so that every save that fails is told
+	}
+	return err
+}
+
+func (r *Record) save(ctx context.Context, gone error) error {
 	if err := r.deleteDestroyed(ctx); err != nil {
 		return err
 	}

@@ -42,6 +42,7 @@ func (r *Record) tell(ctx context.Context, w watch, act Act, err error) {
 	if r.keeper.Observe == nil {
 		return
 	}
+	r.told++
 	act.ID, act.User, act.Class = cmp.Or(w.id, r.ref.ID), cmp.Or(w.user, r.User()), w.class
 	if r.stored.Exists() {
 		act.Class = r.Class()

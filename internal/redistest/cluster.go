@@ -3,6 +3,7 @@ package redistest
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -209,16 +210,20 @@ func (c *Cluster) Owner(slot int) *Server {
 // UsedSlots returns the slots of the keys that there are.
 func (c *Cluster) UsedSlots() []int {
 	c.t.Helper()
-	var slots []int
+	used := map[int]bool{}
 	for _, s := range c.Servers {
-		keys, _ := redis.Strings(s.Do(c.t, "KEYS", "*"), nil)
+		conn := s.Dial(c.t)
+		defer conn.Close()
+		keys, _ := redis.Strings(conn.Do("KEYS", "*"))
 		for _, key := range keys {
-			if slot := c.Slot(key); !slices.Contains(slots, slot) {
-				slots = append(slots, slot)
+			slot, err := redis.Int(conn.Do("CLUSTER", "KEYSLOT", key))
+			if err != nil {
+				c.t.Fatal(err)
 			}
+			used[slot] = true
 		}
 	}
-	return slots
+	return slices.Sorted(maps.Keys(used))
 }
 
 // BeginMove starts to move a slot: new keys of it go to the other server, those that exist stay until MoveKeys.
@@ -233,8 +238,10 @@ func (c *Cluster) BeginMove(slot int, to *Server) (from *Server) {
 // MoveKeys moves the keys of a slot whose move has begun, each with a MIGRATE.
 func (c *Cluster) MoveKeys(slot int, from, to *Server) {
 	c.t.Helper()
+	conn := from.Dial(c.t)
+	defer conn.Close()
 	for {
-		keys, err := redis.Strings(from.Do(c.t, "CLUSTER", "GETKEYSINSLOT", slot, 10), nil)
+		keys, err := redis.Strings(conn.Do("CLUSTER", "GETKEYSINSLOT", slot, 10))
 		if err != nil {
 			c.t.Fatal(err)
 		}
@@ -242,7 +249,9 @@ func (c *Cluster) MoveKeys(slot int, from, to *Server) {
 			return
 		}
 		for _, key := range keys {
-			c.MoveKey(key, from, to)
+			if _, err := conn.Do("MIGRATE", "127.0.0.1", to.Port(), key, 0, patience.Milliseconds()); err != nil {
+				c.t.Fatal(err)
+			}
 		}
 	}
 }

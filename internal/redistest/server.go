@@ -237,6 +237,14 @@ func (s *Server) stop() {
 	s.wait()
 }
 
+// HasIfEqual reports whether the server's SET has IFEQ.
+func (s *Server) HasIfEqual(t testing.TB) bool {
+	conn := s.Dial(t)
+	defer conn.Close()
+	_, err := conn.Do("SET", "redistest", "", "IFEQ", "") // of a key that is not there
+	return err == nil
+}
+
 // Dial opens a connection, which ends with the test.
 func (s *Server) Dial(t testing.TB, options ...redis.DialOption) redis.Conn {
 	t.Helper()

@@ -41,7 +41,8 @@ func allow(t *testing.T, servers []*redistest.Server, commands string) {
 func exercise(t *testing.T, store *redisstore.Store, id string, moved func()) error {
 	t.Helper()
 	ctx := t.Context()
-	first, second, third := value("1"), value("2"), value("3")
+	long := strings.Repeat("x", 9<<10) // too long for IFEQ
+	first, second, third := value(long+"1"), value(long+"2"), value(long+"3")
 	for _, step := range []struct {
 		want error
 		do   func() ([]byte, error)

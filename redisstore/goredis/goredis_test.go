@@ -19,7 +19,6 @@ import (
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
-	"github.com/sessionkv/session/internal/redistest/load"
 	"github.com/sessionkv/session/redisstore"
 	"github.com/sessionkv/session/redisstore/goredis"
 	"github.com/sessionkv/session/storetest"
@@ -236,7 +235,7 @@ func TestMovingSlot(t *testing.T) {
 	target := c.Add()
 	const id = "moving"
 	slot := c.Slot("session:" + id)
-	first := value("1")
+	first := value(strings.Repeat("x", 9<<10)) // too long for IFEQ, which needs no second key
 	save := func(was, value []byte) {
 		t.Helper()
 		if current, err := store.Save(t.Context(), id, was, value, time.Hour); err != nil {
@@ -400,72 +399,5 @@ func TestRemoveAllInAMovingSlot(t *testing.T) {
 		}
 		c.MoveKeys(slot, from, target)
 		c.EndMove(slot, from, target)
-	}
-}
-
-// Figures of docs/operations.md: go test -v -run TestFailover in redisstore/goredis
-func TestFailover(t *testing.T) {
-	t.Run("slots moved", func(t *testing.T) {
-		t.Parallel()
-		c := redistest.StartCluster(t)
-		target := c.Add()
-		result := load.Run(t, newStore(t, newClusterClient(c)), func() {
-			slots := c.UsedSlots()
-			t.Logf("%d slots, there and back again", len(slots))
-			home := map[int]*redistest.Server{}
-			for _, slot := range slots {
-				home[slot] = c.Owner(slot)
-				c.Move(slot, target)
-			}
-			for slot, server := range home {
-				c.Move(slot, server)
-			}
-		})
-		t.Log(result)
-		if result.Failed+result.Lost+result.Back > 0 {
-			t.Error("moving slots must lose nothing and fail nothing")
-		}
-	})
-	for _, test := range []struct {
-		name  string
-		fault func(t *testing.T, c *redistest.Cluster)
-	}{
-		{"cluster, by hand", func(t *testing.T, c *redistest.Cluster) {
-			c.Servers[3].Do(t, "CLUSTER", "FAILOVER")
-			c.AwaitMaster(c.Servers[3])
-			redistest.Eventually(t, func() error {
-				if c.Servers[0].IsMaster(t) {
-					return errors.New("the old master still is one")
-				}
-				return nil
-			})
-		}},
-		{"cluster, master killed", func(t *testing.T, c *redistest.Cluster) {
-			c.Servers[0].Kill()
-			c.AwaitMaster(c.Servers[3])
-		}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			c := redistest.StartCluster(t)
-			t.Log(load.Run(t, newStore(t, newClusterClient(c)), func() { test.fault(t, c) }))
-		})
-	}
-	for _, test := range []struct {
-		name  string
-		fault func(set *redistest.Sentinels)
-	}{
-		{"sentinel, by hand", (*redistest.Sentinels).Failover},
-		{"sentinel, master killed", func(set *redistest.Sentinels) {
-			master := set.Master()
-			master.Kill()
-			set.AwaitSwitch(master)
-		}},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			set := redistest.StartSentinels(t, nil)
-			t.Log(load.Run(t, newStore(t, newFailoverClient(set)), func() { test.fault(set) }))
-		})
 	}
 }

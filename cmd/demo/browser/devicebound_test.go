@@ -19,7 +19,7 @@ import (
 
 const (
 	devicePath  = "/.device"
-	boundCookie = "__Host-session-bound"
+	boundCookie = "__Host-session-bound-" // and the beginning of the session's ID
 
 	isBound    = "this device is bound: true"
 	isNotBound = "this device is bound: false"
@@ -61,8 +61,8 @@ func (s *boundSite) count(what string) int {
 	return s.events[what]
 }
 
-// bind signs in and waits until the session is bound. The registration is made to be older than the time for which requests
-// are still taken without it.
+// bind signs in and waits until the session is bound, since so long that no requests are taken any more that were under
+// way.
 func (s *boundSite) bind(b *tab) {
 	b.Helper()
 	before := s.count("register ok")
@@ -74,6 +74,8 @@ func (s *boundSite) bind(b *tab) {
 func (s *boundSite) registered(b *tab, before int) {
 	b.Helper()
 	testkit.Eventually(b, "a registration", func() bool { return s.count("register ok") > before && b.cookie(s.home, boundCookie) != nil })
+	b.open(s.home) // which proves it for the first time
+	b.shows(isBound)
 	bound := regexp.MustCompile(`("at":)\d+`)
 	for _, key := range s.living(b) {
 		value, err := s.redis.Get(key)
@@ -88,22 +90,27 @@ func (s *boundSite) registered(b *tab, before int) {
 	}
 }
 
-// cookie returns the profile's cookie of a name, nil if it has none.
-func (b *tab) cookie(url, name string) *network.Cookie {
+// cookie returns the profile's cookie of a name that begins so, nil if it has none.
+func (b *tab) cookie(url, prefix string) *network.Cookie {
 	b.Helper()
 	for _, cookie := range b.cookies(url) {
-		if cookie.Name == name {
+		if strings.HasPrefix(cookie.Name, prefix) && (prefix != testkit.CookieName || cookie.Name == prefix) {
 			return cookie
 		}
 	}
 	return nil
 }
 
-// drop lets a cookie expire.
-func (b *tab) drop(url, name string) {
+// dropProofs lets the cookies expire that prove the device.
+func (b *tab) dropProofs(url string) {
 	b.Helper()
-	if _, err := chromedp.Call(b.ctx, network.DeleteCookies, network.DeleteCookiesParams{Name: name, URL: url}); err != nil {
-		b.Fatal(err)
+	for _, cookie := range b.cookies(url) {
+		if !strings.HasPrefix(cookie.Name, boundCookie) {
+			continue
+		}
+		if _, err := chromedp.Call(b.ctx, network.DeleteCookies, network.DeleteCookiesParams{Name: cookie.Name, URL: url}); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
@@ -139,20 +146,20 @@ func TestStolenTokenIsUselessInAnotherBrowser(t *testing.T) {
 	b.sees(s.home, ann, isBound)
 }
 
-// When the cookie that proves the device has expired, the browser gets another before it sends what it was asked for, once
-// for any number of requests.
+// When the cookie that proves the device has expired, the browser gets another before it sends what it was asked for,
+// once for any number of requests.
 func TestBrowserRefreshesItsProof(t *testing.T) {
 	t.Parallel()
 	s, b := newBoundSite(t), newProfile(t)
 	s.bind(b)
 	for n := 1; n <= 3; n++ {
-		b.drop(s.home, boundCookie)
+		b.dropProofs(s.home)
 		b.sees(s.home, ann, isBound)
 		if got := s.count("refresh ok"); got != n {
 			t.Errorf("%d refreshes, want %d", got, n)
 		}
 	}
-	b.drop(s.home, boundCookie)
+	b.dropProofs(s.home)
 	const ten = `Promise.all(Array.from({length: 10}, () => fetch('/').then(r => r.text())))
 		.then(texts => texts.filter(t => t.includes('device is bound: true')).length)`
 	if bound := eval[int](b, ten); bound != 10 {
@@ -188,7 +195,7 @@ func TestSignInFromAnotherSiteIsBound(t *testing.T) {
 			s.registered(b, 0)
 			b.sees(s.home, ann, isBound)
 
-			b.drop(s.home, boundCookie)
+			b.dropProofs(s.home)
 			b.open(elsewhere + "/account")
 			b.click("#go")
 			if way == "post" { // which gets no Lax cookie, and so no session
@@ -247,7 +254,7 @@ func TestRenewedSessionIsBoundAnewByTheBrowser(t *testing.T) {
 		t.Error("the token is the same")
 	}
 	for range 3 {
-		b.drop(s.home, boundCookie)
+		b.dropProofs(s.home)
 		b.sees(s.home, ann, isBound)
 	}
 }
@@ -274,7 +281,7 @@ func TestBoundSessionSurvivesTheRestartOfTheBrowser(t *testing.T) {
 		b.sees(s.home, ann, isBound)
 	})
 	visit(func(b *tab) {
-		b.drop(s.home, boundCookie)
+		b.dropProofs(s.home)
 		b.sees(s.home, ann, isBound)
 	})
 	if got := s.count("refresh ok"); got == 0 {
@@ -287,7 +294,7 @@ func TestBoundSessionOutlivesAnOutage(t *testing.T) {
 	t.Parallel()
 	s, b := newBoundSite(t), newProfile(t)
 	s.bind(b)
-	b.drop(s.home, boundCookie)
+	b.dropProofs(s.home)
 	s.away.Store(true)
 	b.open(s.home)
 	b.shows(session.ErrUnproven.Error())
@@ -302,7 +309,7 @@ func TestBoundSessionOutlivesAnOutage(t *testing.T) {
 	b.sees(s.home, ann, isBound)
 
 	// The whole of Redis is away, and comes back.
-	b.drop(s.home, boundCookie)
+	b.dropProofs(s.home)
 	s.redis.SetError(down)
 	b.open(s.home)
 	if page := b.describe(); strings.Contains(page, nobody) || b.cookie(s.home, testkit.CookieName) == nil {

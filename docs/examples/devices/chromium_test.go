@@ -14,8 +14,6 @@ import (
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
-
-	"github.com/sessionkv/session"
 )
 
 // startChromium starts a browser for one test. Without Chromium the test is skipped, or fails where CI is set.
@@ -159,7 +157,7 @@ func (b *tab) look(name string) {
 func newBrowserSite(t *testing.T) func(userAgent string) *tab {
 	t.Helper()
 	chromium := startChromium(t)
-	a, _ := newApp(t, session.Cookie{InsecureHTTP: true})
+	a, _ := newApp(t, true)
 	server := httptest.NewServer(a.routes())
 	t.Cleanup(server.Close)
 	return func(userAgent string) *tab { return newTab(t, chromium, server.URL, userAgent) }

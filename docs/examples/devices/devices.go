@@ -15,7 +15,7 @@ func (a *app) devices(w http.ResponseWriter, r *http.Request, s *session.Session
 		return
 	}
 	v := newView(s)
-	v.Devices = entries(list, s.ID())
+	v.Devices = entries(list, s)
 	v.Notice, _ = notice.Pop(s)
 	render(w, r, "devices", v)
 }
@@ -50,7 +50,7 @@ func (a *app) sessionsOf(w http.ResponseWriter, r *http.Request, s *session.Sess
 			fail(w, r, "sessions unavailable", http.StatusServiceUnavailable, err)
 			return
 		}
-		v.Devices = entries(list, s.ID())
+		v.Devices = entries(list, s)
 	}
 	v.Notice, _ = notice.Pop(s)
 	render(w, r, "operator", v)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/redisstore"
 )
 
@@ -22,6 +23,9 @@ const (
 	notice = session.Key[string]("notice") // is shown once
 	device = session.Key[string]("device") // the browser and system that signed in, in words
 )
+
+// devicePath is where browsers register the keys of their devices, and prove them.
+const devicePath = "/.device"
 
 // maxBody is the largest request body, in bytes.
 const maxBody = 16 << 10
@@ -49,6 +53,7 @@ func (a *app) routes() http.Handler {
 	handle("GET /operator", a.forOperator(a.sessionsOf))
 	handle("POST /operator/end", a.forOperator(a.endOf))
 	handle("POST /operator/end-all", a.forOperator(a.endAllOf))
+	mux.Handle(devicePath, a.sessions.Handler(http.NotFoundHandler())) // which answers it where Config.DeviceBound is set
 	mux.HandleFunc("GET /style.css", style)
 
 	// Without the protection, another site could sign its visitors in here, or end their sessions.
@@ -70,6 +75,15 @@ func main() {
 	log.Fatal(run(*insecureHTTP))
 }
 
+// config is for TLS in front, or for a development without it.
+func config(store driver.Store, insecureHTTP bool) session.Config {
+	c := session.Config{Store: store, SessionsPerUser: maxDevices, DeviceBound: devicePath}
+	if insecureHTTP {
+		c.Cookie.InsecureHTTP, c.DeviceBound = true, ""
+	}
+	return c
+}
+
 func run(insecureHTTP bool) error {
 	store, err := redisstore.Open(cmp.Or(os.Getenv("REDIS_URL"), "127.0.0.1:6379"), redisstore.Options{})
 	if err != nil {
@@ -79,11 +93,7 @@ func run(insecureHTTP bool) error {
 	if err := store.Ping(context.Background()); err != nil {
 		return err
 	}
-	sessions, err := session.New(session.Config{
-		Store:           store,
-		SessionsPerUser: maxDevices,
-		Cookie:          session.Cookie{InsecureHTTP: insecureHTTP}, // leave this out where TLS is in front
-	})
+	sessions, err := session.New(config(store, insecureHTTP))
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"errors"
 	"net/http"
 	"slices"
@@ -8,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/internal/testkit"
 )
 
 func TestDevicesAreListed(t *testing.T) {
@@ -134,7 +137,7 @@ func TestRememberMe(t *testing.T) {
 }
 
 func TestWhoEndsDevicesHasSignedInLately(t *testing.T) {
-	a, store := newApp(t, session.Cookie{})
+	a, store := newApp(t, false)
 	a.recent = 0
 	site := serve(t, a, store)
 	b, other, o := site.signedIn("alice", firefox), site.signedIn("alice", phone), site.signedIn(operator, firefox)
@@ -282,5 +285,27 @@ func TestDescribe(t *testing.T) {
 		if got := describe(userAgent); got != want {
 			t.Errorf("%q is %s, want %s", userAgent, got, want)
 		}
+	}
+}
+
+// A browser that can registers a key of its device after the sign-in; the page shows it a shield.
+func TestBoundDeviceHasAShield(t *testing.T) {
+	site := newSite(t)
+	b := site.browser(firefox)
+	signIn := b.signIn("alice")
+	b.Get("/").WantPageWithout("bound to it")
+
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	registration := b.Request("POST", devicePath)
+	registration.Header.Set("Secure-Session-Response", testkit.Proof(t, key, testkit.Offered(signIn.Response), true))
+	b.Do(registration).WantPage("session_identifier")
+	site.signedIn("alice", phone)
+	page := b.Get("/")
+	page.WantPage("bound to it")
+	if n := strings.Count(page.Body, "bound to it"); n != 1 {
+		t.Errorf("%d devices have a shield, want this one: %s", n, page.Body)
 	}
 }

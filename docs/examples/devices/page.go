@@ -37,13 +37,17 @@ type entry struct {
 	ID, Device         string
 	SignedIn, LastUsed time.Time
 	IsThis, Remembered bool
+	IsBound            bool // to the device; of this session alone, for only its request has proved it
 }
 
-func entries(list []*session.Session, this string) []entry {
+func entries(list []*session.Session, this *session.Session) []entry {
 	var all []entry
 	for _, s := range list {
 		name, _ := device.Get(s)
-		all = append(all, entry{s.ID(), name, s.SignedIn(), s.LastUsed(), s.ID() == this, s.Class() == session.Remembered})
+		isThis := s.ID() == this.ID()
+		all = append(all, entry{
+			s.ID(), name, s.SignedIn(), s.LastUsed(), isThis, s.Class() == session.Remembered, isThis && this.DeviceBound(),
+		})
 	}
 	return all
 }

@@ -75,10 +75,10 @@ type site struct {
 	store  *store
 }
 
-func newApp(t *testing.T, cookie session.Cookie) (*app, *store) {
+func newApp(t *testing.T, insecureHTTP bool) (*app, *store) {
 	t.Helper()
 	store := &store{beginning: make(chan func() error, 1), stamped: map[string]bool{}}
-	sessions, err := session.New(session.Config{Store: store, SessionsPerUser: maxDevices, Cookie: cookie})
+	sessions, err := session.New(config(store, insecureHTTP))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +93,7 @@ func newApp(t *testing.T, cookie session.Cookie) (*app, *store) {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	a, store := newApp(t, session.Cookie{})
+	a, store := newApp(t, false)
 	return serve(t, a, store)
 }
 

@@ -8,10 +8,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,38 +17,22 @@ import (
 )
 
 const (
-	// Timeout is the deadline of every operation, as StoreTimeout is in the session package.
-	Timeout = time.Second
-
-	// slack is what an operation may take beyond it on a busy machine.
-	slack = 700 * time.Millisecond
-
-	// recovery is how long errors may go on when Redis is back. go-redis, after many failed dials, tries one a second.
-	recovery = 1500 * time.Millisecond
-
 	workers  = 10
 	sessions = 60
-	pace     = 2 * time.Millisecond // between two operations of a worker
 	ttl      = time.Hour
 )
 
-// A Result is what came of a load. Times are counted from the beginning of the fault.
+// A Result is what came of a load.
 type Result struct {
+	Failures
 	Increments, Acknowledged int
-	Failed                   int
-	FirstError, LastError    time.Duration
-	Slowest                  time.Duration // operation, whether it failed or not
-	Fault                    time.Duration // how long the fault took, until Redis was back
-	Lost                     int           // acknowledged increments that are not there in the end
-	Deleted, Back            int           // sessions whose delete was acknowledged, and those that are there in the end
-
-	errors map[string]int
+	Lost                     int // acknowledged increments that are not there in the end
+	Deleted, Back            int // sessions whose delete was acknowledged, and those that are there in the end
 }
 
 func (r Result) String() string {
-	return fmt.Sprintf("%d increments, %d acknowledged, %d failed (from %.2f s to %.2f s; Redis was back after %.2f s), slowest operation %.2f s; "+
-		"lost: %d acknowledged increments, %d of %d deletes", r.Increments, r.Acknowledged, r.Failed, r.FirstError.Seconds(),
-		r.LastError.Seconds(), r.Fault.Seconds(), r.Slowest.Seconds(), r.Lost, r.Back, r.Deleted)
+	return fmt.Sprintf("%d increments, %d acknowledged, %v; lost: %d acknowledged increments, %d of %d deletes",
+		r.Increments, r.Acknowledged, r.Failures, r.Lost, r.Back, r.Deleted)
 }
 
 // A value is a session of the load: the increments that it has counted.
@@ -64,16 +46,10 @@ func encode(marks []int) []byte {
 	return text
 }
 
-// names are those of sessions and addresses, in which errors differ that are the same.
-var names = regexp.MustCompile(`[0-9A-Z]{26}|127\.0\.0\.1:\d+`)
-
 type load struct {
-	t     testing.TB
+	course
 	store driver.Store
-	start time.Time // of the fault
-	ended atomic.Bool
 
-	mu       sync.Mutex
 	result   Result
 	acked    []map[int]time.Time  // of each session, when each increment was acknowledged
 	deleted  map[string]time.Time // when the delete was acknowledged
@@ -85,8 +61,7 @@ type load struct {
 // before or after the fault is lost. What may be lost in the fault itself, the caller judges by the result.
 func Run(t testing.TB, store driver.Store, fault func()) Result {
 	t.Helper()
-	l := &load{t: t, store: store, deleted: map[string]time.Time{}}
-	l.result.errors = map[string]int{}
+	l := &load{course: course{t: t}, store: store, deleted: map[string]time.Time{}}
 	ids := make([]string, sessions)
 	for i := range ids {
 		ids[i] = rand.Text()
@@ -95,24 +70,12 @@ func Run(t testing.TB, store driver.Store, fault func()) Result {
 			t.Fatal(err)
 		}
 	}
-	l.start = time.Now().Add(time.Hour)
-	var group sync.WaitGroup
+	work := []func(){l.destroy}
 	for worker := range workers {
-		group.Go(func() { l.count(ids, worker) })
+		work = append(work, func() { l.count(ids, worker) })
 	}
-	group.Go(l.destroy)
-
-	time.Sleep(time.Second)
-	l.mu.Lock()
-	l.start = time.Now()
-	l.mu.Unlock()
-	fault()
-	back := time.Now()
-	time.Sleep(recovery + time.Second)
-	l.ended.Store(true)
-	group.Wait()
-	l.result.Fault = back.Sub(l.start)
-	l.check(ids, back)
+	l.run(work, fault)
+	l.check(ids)
 	return l.result
 }
 
@@ -122,16 +85,10 @@ func (l *load) do(fn func(ctx context.Context) error) error {
 	defer cancel()
 	begin := time.Now()
 	err := fn(ctx)
-	end := time.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.result.Slowest = max(l.result.Slowest, end.Sub(begin))
-	if err != nil && !errors.Is(err, driver.ErrNotFound) {
-		if l.result.Failed++; l.result.Failed == 1 {
-			l.result.FirstError = end.Sub(l.start)
-		}
-		l.result.LastError = end.Sub(l.start)
-		l.result.errors[names.ReplaceAllString(err.Error(), "…")]++
+	if errors.Is(err, driver.ErrNotFound) {
+		l.note(begin, nil)
+	} else {
+		l.note(begin, err)
 	}
 	return err
 }
@@ -198,14 +155,10 @@ func (l *load) destroy() {
 	}
 }
 
-// margin is how long before the fault Redis may lose what it has acknowledged: replication takes a moment, and longer where
-// five masters and their replicas share two processors.
-const margin = time.Second
-
-func (l *load) check(ids []string, back time.Time) {
+func (l *load) check(ids []string) {
 	l.t.Helper()
-	inFault := func(at time.Time) bool { return at.After(l.start.Add(-margin)) && at.Before(back.Add(margin)) }
 	r := &l.result
+	r.Failures = l.failures
 	r.Increments = l.attempts
 	for i, id := range ids {
 		text, err := l.store.Load(l.t.Context(), id, ttl)
@@ -226,7 +179,7 @@ func (l *load) check(ids []string, back time.Time) {
 			if _, found := slices.BinarySearch(v.Marks, mark); found {
 				continue
 			}
-			if r.Lost++; !inFault(at) {
+			if r.Lost++; !l.inFault(at) {
 				l.t.Errorf("an increment that was acknowledged %v after the beginning of the fault is lost", at.Sub(l.start))
 			}
 		}
@@ -237,7 +190,7 @@ func (l *load) check(ids []string, back time.Time) {
 		if errors.Is(err, driver.ErrNotFound) {
 			continue
 		}
-		if r.Back++; err != nil || !inFault(at) {
+		if r.Back++; err != nil || !l.inFault(at) {
 			l.t.Errorf("a session that was deleted %v after the beginning of the fault is back: %v", at.Sub(l.start), err)
 		}
 	}
@@ -247,10 +200,5 @@ func (l *load) check(ids []string, back time.Time) {
 	if r.Acknowledged == 0 || r.Deleted == 0 {
 		l.t.Error("nothing was acknowledged")
 	}
-	if r.Failed > 0 && r.LastError > r.Fault+recovery {
-		l.t.Errorf("the last error came %v after Redis was back", r.LastError-r.Fault)
-	}
-	for text, n := range r.errors {
-		l.t.Logf("%5d times %s", n, text)
-	}
+	l.course.check()
 }

@@ -68,7 +68,6 @@ func (t Target) Legend(label func(name string) string) string {
 type Alert struct {
 	Alert       string
 	Expr        string
-	For         string
 	Labels      map[string]string
 	Annotations map[string]string
 }

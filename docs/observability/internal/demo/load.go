@@ -194,11 +194,14 @@ func (b *browser) twoSessions() {
 
 // changesPassword ends what the user has elsewhere, also a sign-in that is under way with the old password.
 func (b *browser) changesPassword(user string) {
-	elsewhere, thief := &browser{load: b.load, ctx: b.ctx}, &browser{load: b.load, ctx: b.ctx}
+	elsewhere := &browser{load: b.load, ctx: b.ctx}
 	b.post("/signin", "user", user)
 	elsewhere.post("/signin", "user", user)
 	var group sync.WaitGroup
-	group.Go(func() { thief.post("/signin", "user", user) })
+	for range 3 {
+		thief := &browser{load: b.load, ctx: b.ctx}
+		group.Go(func() { thief.post("/signin", "user", user) })
+	}
 	group.Go(func() {
 		pause(b.ctx, inquiry/2)
 		b.post("/password")

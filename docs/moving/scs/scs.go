@@ -1,0 +1,2 @@
+// Package scs has tests alone: the calls of README.md are compiled.
+package scs
