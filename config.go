@@ -58,7 +58,7 @@ type Config struct {
 	// around that path, and nothing before it may answer it with a redirect, 401 or 429. "" turns it off, also for
 	// sessions that are bound.
 	//
-	// It is experimental, and may change in a minor release.
+	// A value then takes up to 256 bytes more than MaxBytes. It is experimental, and may change in a minor release.
 	DeviceBound string
 
 	// MaxBytes is the largest size of a stored session, in bytes of JSON, at most the 512 MiB of a value of Redis; 0

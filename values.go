@@ -39,14 +39,15 @@ func (s *Session) update(key string, fn func(raw []byte, ok bool) ([]byte, error
 	return s.use.record.Update(key, fn)
 }
 
-// Decode stores the value of key in dst as [json.Unmarshal] does. It returns ErrNoKey, wrapped, if there is none.
+// Decode stores the value of key in dst as [json.Unmarshal] does. It returns ErrNoKey, wrapped, if there is none, and an
+// error that does not show the value if that is of another type.
 func (s *Session) Decode(key string, dst any) error {
 	raw, ok := s.get(key)
 	if !ok {
 		return fmt.Errorf("%w: %q", ErrNoKey, key)
 	}
 	if err := json.Unmarshal(raw, dst); err != nil {
-		return fmt.Errorf("session: key %q: %w", key, err)
+		return fmt.Errorf("session: the value of key %q does not fit into a %T", key, dst) // err may quote the value
 	}
 	return nil
 }

@@ -338,3 +338,16 @@ func TestSessionInsideOfWhatIsLoggedShowsNoValue(t *testing.T) {
 		t.Errorf("logged: %s", out.String())
 	}
 }
+
+// The error may reach a log.
+func TestErrorOfDecodeDoesNotShowTheValue(t *testing.T) {
+	b, _ := testkit.MiniRedis(t)
+	manager := testkit.NewManager(t, session.Config{Store: b.Store})
+	testkit.Request(t, manager, nil, func(_ http.ResponseWriter, _ *http.Request, s *session.Session) {
+		_ = s.Set("pin", 4929.5)
+		var n int
+		if err := s.Decode("pin", &n); err == nil || strings.Contains(err.Error(), "4929") || !strings.Contains(err.Error(), "*int") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
