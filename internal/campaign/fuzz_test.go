@@ -26,6 +26,7 @@ func FuzzCookieHeader(f *testing.F) {
 	} {
 		f.Add(header)
 	}
+	f.Add("__Host-session=AffffAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA") // of a user
 	f.Fuzz(func(t *testing.T, header string) {
 		store := testkit.NewMemory()
 		store.Put(id, `{"n":1}`)

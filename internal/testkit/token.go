@@ -39,7 +39,7 @@ func Carrying(token string) []*http.Cookie {
 	return []*http.Cookie{{Name: CookieName, Value: token}}
 }
 
-var idForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
+var idForm = regexp.MustCompile(`^([0-9a-f]{20}:)?[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`)
 
-// IsID reports whether id has the form of the IDs that tokens lead to.
+// IsID reports whether id has the form of the IDs that tokens lead to: a UUID, behind the tag of a user if it is of one.
 func IsID(id string) bool { return idForm.MatchString(id) }
