@@ -77,6 +77,10 @@ func (s *Store) look(id string) (*entry, error) {
 func (s *Store) Save(_ context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.save(id, was, value, ttl)
+}
+
+func (s *Store) save(id string, was, value []byte, ttl time.Duration) ([]byte, error) {
 	s.sweep()
 	found := s.find(id)
 	switch {

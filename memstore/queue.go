@@ -5,6 +5,7 @@ import "time"
 type entry struct {
 	id      string
 	value   []byte
+	parts   map[string][]byte
 	expires time.Time
 	place   int // in the queue
 }

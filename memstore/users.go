@@ -105,7 +105,7 @@ func (s *Store) Bury(_ context.Context, last []byte, ttl time.Duration, ids ...s
 	defer s.mu.Unlock()
 	for _, id := range ids {
 		if found := s.find(id); found != nil {
-			found.value = bytes.Clone(last)
+			found.value, found.parts = bytes.Clone(last), nil
 			s.keep(found, ttl)
 		}
 	}
