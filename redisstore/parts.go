@@ -29,13 +29,14 @@ func keepParts(key string, ttl time.Duration) Command {
 	return cmd("PEXPIRE", partsOf(key), milliseconds(ttl+partsSlack))
 }
 
-// partScript stores a part. Where PEXPIRE is not allowed, the first one fails, and no hash stays for ever.
+// partScript stores a part. HSET is first: what a script does after a write, Redis does not refuse when it is full.
 var partScript = newScript(`
 local parts, name, text, ttl = KEYS[1], unpack(ARGV)
-redis.call('PEXPIRE', parts, ttl)
 local stored = redis.pcall('HSET', parts, name, text)
 if type(stored) ~= 'number' then return stored end
-redis.call('PEXPIRE', parts, ttl)
+local kept = redis.pcall('PEXPIRE', parts, ttl)
+-- not allowed: a hash must not stay for ever
+if type(kept) ~= 'number' then return redis.call('HDEL', parts, name) and kept end
 return 1`)
 
 // storePart stores a part beside the value of key and gives all of them ttl to live, in one step: a hash without a time to

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"slices"
+
+	"github.com/gomodule/redigo/redis"
 )
 
 // replaceByWatch is replaceByScript without a script, in two round trips.
@@ -64,6 +66,11 @@ func (l lease) exec(commands ...Command) (results []any, err error) {
 		return nil, err
 	}
 	results, _ = replies[len(replies)-1].([]any)
+	for i, result := range results {
+		if refused, ok := result.(redis.Error); ok {
+			results[i] = known(refused)
+		}
+	}
 	return results, firstRefusal(results)
 }
 
