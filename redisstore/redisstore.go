@@ -62,7 +62,8 @@ var _ driver.Store = (*Store)(nil)
 // driver, they wrap a [Refusal] of the server, or what redigo, [Options.Credentials] or the [Client] returned.
 type Store struct {
 	client  Client
-	watcher *pool // for NoScripts, else nil
+	own     *pool // nil if the client is another library's
+	watcher *pool // own for NoScripts, else nil
 	prefix  string
 	loads   loads
 	ifEqual ifEqual
@@ -93,7 +94,7 @@ func onPool(pool *redis.Pool, options Options) *Store {
 
 // newStore returns a Store on a client, whose pool is nil if it is not one of this package.
 func newStore(client Client, pool *pool, options Options) *Store {
-	store := &Store{client: telling{client}, prefix: options.Prefix}
+	store := &Store{client: telling{client}, own: pool, prefix: options.Prefix}
 	if options.NoScripts {
 		store.watcher = pool
 	}
