@@ -137,6 +137,9 @@ func TestPartsWithoutPermissionToExpire(t *testing.T) {
 			store := openPool(t, newPool(server.Addr(), redis.DialUsername("app"), redis.DialPassword("pw")), options)
 			_, err := store.SaveLarge(t.Context(), "1", nil, value("1"), time.Minute, newPart("1"))
 			wantErrors(t, map[string]error{without: err}, "save part of 1", "the ACL user needs")
+			if _, err := store.Load(t.Context(), "1", time.Minute); err != driver.ErrNotFound {
+				t.Errorf("with %s, Load = %v: the connection is not fit for use", without, err)
+			}
 			if ttl := server.Do(t, "PTTL", "{session:1}:large"); ttl == int64(-1) {
 				t.Errorf("with %s, the hash has no time to live", without)
 			}
