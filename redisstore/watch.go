@@ -59,17 +59,13 @@ func (g *guarded) runOn(l lease) (err error) {
 // exec runs the commands of a MULTI that was begun. results is nil if something has changed since the WATCH.
 func (l lease) exec(commands ...Command) (results []any, err error) {
 	replies, err := l.do(append(commands, cmd("EXEC"))...)
+	if err == nil {
+		err = firstRefusal(replies)
+	}
 	if err != nil {
 		return nil, err
 	}
-	last := replies[len(replies)-1]
-	if refused, ok := last.(Refusal); ok && !refusedWith(refused, "EXECABORT") {
-		spoil(l.conn) // it may still be in the MULTI
-	}
-	if err := firstRefusal(replies); err != nil {
-		return nil, err
-	}
-	results, _ = last.([]any)
+	results, _ = replies[len(replies)-1].([]any)
 	for i, result := range results {
 		if refused, ok := result.(redis.Error); ok {
 			results[i] = known(refused)
