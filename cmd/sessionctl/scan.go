@@ -106,6 +106,7 @@ const (
 	otherKey kind = iota
 	sessionKey
 	stagedKey // the next value of a session
+	largeKey  // the large values of a session
 	listKey   // of a user
 	stampKey  // of a user
 )
@@ -113,7 +114,7 @@ const (
 // kindOf returns what a key is, the ID of a session and the tag of a user. docs/operations.md lists the keys.
 func (d *deployment) kindOf(key string) (k kind, id, tag string) {
 	if strings.HasPrefix(key, "{"+d.prefix) {
-		return stagedKey, "", ""
+		return besides(key), "", ""
 	}
 	rest, ok := strings.CutPrefix(key, d.prefix)
 	if !ok {
@@ -133,9 +134,17 @@ func (d *deployment) kindOf(key string) (k kind, id, tag string) {
 	case isUUID(rest):
 		return sessionKey, tag + ":" + rest, tag
 	case len(rest) > uuidLength && isUUID(rest[:uuidLength]) && rest[uuidLength] == ':':
-		return stagedKey, "", tag
+		return besides(key), "", tag
 	}
 	return otherKey, "", ""
+}
+
+// besides is what a key is that is beside that of a session.
+func besides(key string) kind {
+	if strings.HasSuffix(key, ":large") {
+		return largeKey
+	}
+	return stagedKey
 }
 
 const uuidLength = 36

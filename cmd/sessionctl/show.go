@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,6 +71,7 @@ type shown struct {
 	Why      string                     `json:"why,omitempty"`
 	Keys     []string                   `json:"keys"`
 	Values   map[string]json.RawMessage `json:"values,omitempty"`
+	Large    map[string]large           `json:"large,omitempty"`
 }
 
 func (a *app) show(ctx context.Context, d *deployment, id string, values bool) error {
@@ -137,7 +140,7 @@ func newShown(id string, text []byte, isRemoved bool) shown {
 		s.User, s.Class, s.SignedIn, s.Deadline = value.user(), &o.Class, &signedIn, &deadline
 	}
 	if s.State != renewed && s.State != ended {
-		s.Keys, s.Values = append(s.Keys, value.keys()...), value.values
+		s.Keys, s.Values, s.Large = append(s.Keys, value.keys()...), value.values, value.Large
 	}
 	return s
 }
@@ -185,6 +188,9 @@ func (a *app) printShown(s shown) error {
 			value = "  " + printableJSON(s.Values[key])
 		}
 		line(name, printable(key)+value)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Large)) {
+		line("large", printable(name)+"  "+bytes(s.Large[name].Bytes))
 	}
 	return t.Flush()
 }

@@ -12,10 +12,15 @@ import (
 
 // A stored value is a session, or the mark in the place of one that is over. docs/operations.md describes both.
 type stored struct {
-	Owner   *owner    `json:"_user"`    // of a session of a user
-	Renewed *marker   `json:"_renewed"` // a renewal has left this
-	Ended   *lastWord `json:"_ended"`   // and this is left for the client of a session that somebody has ended
+	Owner   *owner           `json:"_user"`    // of a session of a user
+	Renewed *marker          `json:"_renewed"` // a renewal has left this
+	Ended   *lastWord        `json:"_ended"`   // and this is left for the client of a session that somebody has ended
+	Large   map[string]large `json:"_large"`   // values beside the session
 	values  map[string]json.RawMessage
+}
+
+type large struct {
+	Bytes int64 `json:"bytes"`
 }
 
 type owner struct {
