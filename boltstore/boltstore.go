@@ -160,18 +160,22 @@ func (s *Store) change(ctx context.Context, fn func(t *tx) (value []byte, err er
 
 // Save implements [driver.Store].
 func (s *Store) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
-	return s.change(ctx, func(t *tx) ([]byte, error) {
-		found, _, ok := t.find(id)
-		switch {
-		case !ok && was != nil:
-			return nil, driver.ErrNotFound
-		case ok && bytes.Equal(found, value): // a repeat
-		case ok && (was == nil || !bytes.Equal(found, was)):
-			return clone(found), driver.ErrConflict
-		}
-		t.store(id, value, ttl)
-		return nil, nil
-	})
+	return s.change(ctx, func(t *tx) ([]byte, error) { return t.save(id, was, value, ttl) })
+}
+
+func (t *tx) save(id string, was, value []byte, ttl time.Duration) ([]byte, error) {
+	found, _, ok := t.find(id)
+	switch {
+	case !ok && was != nil:
+		return nil, driver.ErrNotFound
+	case !ok:
+		t.dropParts(id) // of a value that has expired
+	case bytes.Equal(found, value): // a repeat
+	case was == nil || !bytes.Equal(found, was):
+		return clone(found), driver.ErrConflict
+	}
+	t.store(id, value, ttl)
+	return nil, nil
 }
 
 // Delete implements [driver.Store].

@@ -8,8 +8,9 @@ import (
 
 const (
 	sweepEvery = 30 * time.Second
-	sweepStep  = 500   // records in one transaction, so that saves need not wait long
-	maxTouches = 10000 // beyond it they are written before their time
+	sweepStep  = 500      // records in one transaction, so that saves need not wait long
+	sweepBytes = 64 << 20 // of parts in one transaction, besides those of the last record
+	maxTouches = 10000    // beyond it they are written before their time
 )
 
 // A sweeper writes down what loads have extended, and removes what has expired.
@@ -92,8 +93,8 @@ func (t *tx) keep(part map[string]touch) {
 	}
 }
 
-// sweep removes what has expired, after a look at up to n of the records that were due, and reports whether it has looked
-// at so many.
+// sweep removes what has expired, after a look at up to n of the records that were due, and reports whether there may be
+// more of them.
 func (t *tx) sweep(until int64, n int) (more bool) {
 	var found [][]byte
 	cursor, end := t.Bucket(due).Cursor(), dueKey(until+1, 0, "")
@@ -101,6 +102,9 @@ func (t *tx) sweep(until int64, n int) (more bool) {
 		found = append(found, bytes.Clone(key))
 	}
 	for _, key := range found {
+		if t.dropped >= sweepBytes {
+			return true
+		}
 		kind, name := key[8], string(key[9:])
 		l, ok := t.life(kind, name)
 		switch {
