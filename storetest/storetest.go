@@ -17,13 +17,20 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-// Run tests that the stores that open returns keep every promise of [driver.Store], and of [driver.Users] if they have
-// its methods. It calls open once for each of its parallel subtests; the stores may share their data, since every session
-// and every user has a random ID.
+// Run tests that the stores that open returns keep every promise of [driver.Store], and of [driver.Users] and
+// [driver.Large] if they have the methods. It calls open once for each of its parallel subtests; the stores may share
+// their data, since every session and every user has a random ID.
 //
 // To test the time to live, Run sleeps for some seconds, unless the store has a method Advance(time.Duration) that makes
-// that time pass for the sessions of this one store.
+// that time pass for the sessions of this one store. Parts may outlive their value by a second.
 func Run(t *testing.T, open func(t *testing.T) driver.Store) {
+	runStore(t, open)
+	t.Run("users", func(t *testing.T) { runUsers(t, open) })
+	t.Run("large", func(t *testing.T) { runLarge(t, open) })
+}
+
+// runStore tests what every store promises.
+func runStore(t *testing.T, open func(t *testing.T) driver.Store) {
 	for name, test := range map[string]func(suite){
 		"what is not there is not found":                  suite.absent,
 		"a new value is stored":                           suite.create,
@@ -61,7 +68,6 @@ func Run(t *testing.T, open func(t *testing.T) driver.Store) {
 			test(suite{T: t, Store: open(t), ctx: ctx, id: rand.Text()})
 		})
 	}
-	t.Run("users", func(t *testing.T) { runUsers(t, open) })
 }
 
 func (s suite) absent() {
