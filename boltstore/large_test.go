@@ -193,7 +193,6 @@ func TestSpaceOfLargePartsIsUsedAgain(t *testing.T) {
 			early = len(content(t, store))
 		}
 	}
-	t.Logf("%d %d", early, len(content(t, store)))
 	if late := len(content(t, store)); late > early {
 		t.Errorf("the file has grown from %d to %d bytes", early, late)
 	}
