@@ -65,6 +65,10 @@ type Config struct {
 	// means 1 MiB. A session that is larger can be read and made smaller; saving it is ErrTooLarge.
 	MaxBytes int
 
+	// MaxLargeBytes is the largest size of all large values of a session together, in bytes, at most 512 MiB; 0 means 32
+	// MiB. See [Large].
+	MaxLargeBytes int
+
 	// StoreTimeout bounds one load, and one save with all its retries. It is at least a millisecond and less than 10
 	// seconds; 0 means 3 seconds.
 	StoreTimeout time.Duration
@@ -93,6 +97,7 @@ const (
 	defaultIdleTimeout  = 30 * time.Minute
 	defaultLifetime     = 8 * time.Hour
 	defaultMaxBytes     = 1 << 20
+	defaultMaxLarge     = 32 << 20
 	defaultStoreTimeout = 3 * time.Second
 
 	// maxStoreTimeout is what a renewal must not outlive: its marker counts for three times as long.
@@ -111,6 +116,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.MaxBytes == 0 {
 		c.MaxBytes = defaultMaxBytes
+	}
+	if c.MaxLargeBytes == 0 {
+		c.MaxLargeBytes = defaultMaxLarge
 	}
 	if c.StoreTimeout == 0 {
 		c.StoreTimeout = defaultStoreTimeout
@@ -164,6 +172,9 @@ func (c Config) validate() error {
 	}
 	if c.MaxBytes < minMaxBytes || c.MaxBytes > object.MaxSize {
 		errs = append(errs, fmt.Errorf("session: Config.MaxBytes is %d: it must be from %d to %d, or 0 for the default", c.MaxBytes, minMaxBytes, object.MaxSize))
+	}
+	if c.MaxLargeBytes < 0 || c.MaxLargeBytes > object.MaxSize {
+		errs = append(errs, fmt.Errorf("session: Config.MaxLargeBytes is %d: it must be up to %d, or 0 for the default", c.MaxLargeBytes, object.MaxSize))
 	}
 	return errors.Join(errors.Join(errs...), c.classes.validate(), c.validateLimit(), c.validateSource(), c.validateDeviceBound())
 }

@@ -24,6 +24,7 @@ func New(config Config) (*Manager, error) {
 			Bindings:   config.DeviceBound != "" || config.Bearer,
 			Bound:      config.DeviceBound != "",
 			MaxBytes:   config.MaxBytes,
+			MaxLarge:   config.MaxLargeBytes,
 			Limit:      config.SessionsPerUser,
 			RefuseMore: config.RefuseMore,
 			Logger:     config.Logger,

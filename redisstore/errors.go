@@ -98,6 +98,7 @@ var hints = []struct{ prefix, hint string }{
 	{"NOPERM", needs},
 	{"ERR The user executing the script", needs},
 	{"ERR ACL failure in script", needs},
+	{"WRONGTYPE", "something else has stored another Redis type under a key of this store; delete it"},
 	{"MOVED", isCluster},
 	{"ASK", isCluster},
 	{"TRYAGAIN", "a slot of this Redis Cluster is being moved, and what it holds of the session is not yet in one place; " +
@@ -116,7 +117,7 @@ var hints = []struct{ prefix, hint string }{
 
 // needs is the hint on a missing permission.
 const needs = "the ACL user needs ~session:* ~{session:* +getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename " +
-	"+pexpire +unlink +type +get +exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank, or with Options.NoScripts " +
-	"~session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard +pexpire +unlink +exists +zrank " +
-	"+zadd +zrem +zrange +zpopmin +zremrangebyrank; and +select for a database other than 0, +role for OpenSentinel, " +
-	"+wait for SentinelConfig.Replicas, +cluster|slots +asking for redisstore/goredis on a cluster"
+	"+pexpire +unlink +type +get +exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank +hget +hset +hdel, " +
+	"or with Options.NoScripts ~session:* ~{session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard " +
+	"+pexpire +unlink +exists +zrank +zadd +zrem +zrange +zpopmin +zremrangebyrank +hget +hset +hdel; and +select for a database " +
+	"other than 0, +role for OpenSentinel, +wait for SentinelConfig.Replicas, +cluster|slots +asking for redisstore/goredis on a cluster"

@@ -228,7 +228,7 @@ func TestCommandsOfAUser(t *testing.T) {
 			{"replace, removed", mode.no, driver.ErrRemoved, func() error { return store.Replace(ctx, "alice:3", entry("4", 0)) }},
 			{"remove others", mode.others, nil, func() error { _, err := store.RemoveOthers(ctx, "alice:2"); return err }},
 			{"remove", "ZREM", nil, func() error { return store.Remove(ctx, "alice:2") }},
-			{"bury", "SET SET", nil, func() error { return store.Bury(ctx, value("last"), time.Minute, "alice:1", "alice:2") }},
+			{"bury", "SET UNLINK SET UNLINK", nil, func() error { return store.Bury(ctx, value("last"), time.Minute, "alice:1", "alice:2") }},
 			{"remove all", mode.all, nil, func() error { _, err := store.RemoveAll(ctx, "alice"); return err }},
 		} {
 			var err error

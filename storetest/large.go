@@ -16,12 +16,6 @@ func runLarge(t *testing.T, open func(t *testing.T) driver.Store) {
 	if _, ok := open(t).(driver.Large); !ok {
 		t.Skip("the store has no parts")
 	}
-	t.Run("as a store", func(t *testing.T) {
-		runStore(t, func(t *testing.T) driver.Store {
-			store := open(t)
-			return withParts{store, store.(driver.Large)}
-		})
-	})
 	for name, test := range map[string]func(large){
 		"a part that is not there is not found":             large.absent,
 		"any bytes are a part":                              large.bytes,

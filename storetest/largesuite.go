@@ -7,10 +7,22 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"testing"
 	"time"
 
 	"github.com/sessionkv/session/driver"
 )
+
+// addingParts returns an open for withParts. It skips the test if the stores do not implement driver.Large.
+func addingParts(t *testing.T, open func(t *testing.T) driver.Store) func(t *testing.T) driver.Store {
+	if _, ok := open(t).(driver.Large); !ok {
+		t.Skip("the store has no parts")
+	}
+	return func(t *testing.T) driver.Store {
+		store := open(t)
+		return withParts{store, store.(driver.Large)}
+	}
+}
 
 // withParts is a store whose every save has a part, and whose every load is one of a value that has some.
 type withParts struct {

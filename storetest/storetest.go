@@ -27,6 +27,7 @@ func Run(t *testing.T, open func(t *testing.T) driver.Store) {
 	runStore(t, open)
 	t.Run("users", func(t *testing.T) { runUsers(t, open) })
 	t.Run("large", func(t *testing.T) { runLarge(t, open) })
+	t.Run("each save with a part", func(t *testing.T) { runStore(t, addingParts(t, open)) })
 }
 
 // runStore tests what every store promises.
