@@ -21,9 +21,12 @@
 //
 // # What is in the file
 //
-// The file has the hashes of tokens, and the values of sessions as they are, not encrypted. It is made with mode 0600. An
-// expired session leaves it within about a minute, and the space is used again, but the file does not become smaller.
-// Expiry goes by the clock of the machine.
+// The file has the hashes of tokens, and the values of sessions and their large values as they are, not encrypted. It is
+// made with mode 0600. An expired session leaves it within about a minute, and the space is used again, but the file does
+// not become smaller. Expiry goes by the clock of the machine.
+//
+// A large value is stored and removed in one transaction with its session, so that a crash leaves neither alone. It has
+// pages of its own: what happens to a session that has large values costs what it costs without them, but for what is set.
 package boltstore
 
 import (
