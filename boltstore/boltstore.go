@@ -21,9 +21,12 @@
 //
 // # What is in the file
 //
-// The file has the hashes of tokens, and the values of sessions as they are, not encrypted. It is made with mode 0600. An
-// expired session leaves it within about a minute, and the space is used again, but the file does not become smaller.
-// Expiry goes by the clock of the machine.
+// The file has the hashes of tokens, and the values of sessions and their large values as they are, not encrypted. It is
+// made with mode 0600. An expired session leaves it within about a minute, and the space is used again, but the file does
+// not become smaller. Expiry goes by the clock of the machine.
+//
+// A large value is stored and removed in one transaction with its session, so that a crash leaves neither alone. It has
+// pages of its own: what happens to a session that has large values costs what it costs without them, but for what is set.
 package boltstore
 
 import (
@@ -160,18 +163,22 @@ func (s *Store) change(ctx context.Context, fn func(t *tx) (value []byte, err er
 
 // Save implements [driver.Store].
 func (s *Store) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
-	return s.change(ctx, func(t *tx) ([]byte, error) {
-		found, _, ok := t.find(id)
-		switch {
-		case !ok && was != nil:
-			return nil, driver.ErrNotFound
-		case ok && bytes.Equal(found, value): // a repeat
-		case ok && (was == nil || !bytes.Equal(found, was)):
-			return clone(found), driver.ErrConflict
-		}
-		t.store(id, value, ttl)
-		return nil, nil
-	})
+	return s.change(ctx, func(t *tx) ([]byte, error) { return t.save(id, was, value, ttl) })
+}
+
+func (t *tx) save(id string, was, value []byte, ttl time.Duration) ([]byte, error) {
+	found, _, ok := t.find(id)
+	switch {
+	case !ok && was != nil:
+		return nil, driver.ErrNotFound
+	case !ok:
+		t.dropParts(id) // of a value that has expired
+	case bytes.Equal(found, value): // a repeat
+	case was == nil || !bytes.Equal(found, was):
+		return clone(found), driver.ErrConflict
+	}
+	t.store(id, value, ttl)
+	return nil, nil
 }
 
 // Delete implements [driver.Store].

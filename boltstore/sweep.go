@@ -8,8 +8,9 @@ import (
 
 const (
 	sweepEvery = 30 * time.Second
-	sweepStep  = 500   // records in one transaction, so that saves need not wait long
-	maxTouches = 10000 // beyond it they are written before their time
+	sweepStep  = 500      // records in one transaction, so that saves need not wait long
+	sweepBytes = 64 << 20 // of parts in one transaction, and those of one session
+	maxTouches = 10000    // beyond it they are written before their time
 )
 
 // A sweeper writes down what loads have extended, and removes what has expired.
@@ -66,7 +67,7 @@ func (s *sweeper) sweep() error {
 	}
 	for until := s.now(); ; {
 		more := false
-		err := s.update(context.Background(), func(t *tx) { more = t.sweep(until, sweepStep) })
+		err := s.update(context.Background(), func(t *tx) { more = t.sweep(until, sweepStep, sweepBytes) })
 		if err != nil || !more {
 			return err
 		}
@@ -92,15 +93,18 @@ func (t *tx) keep(part map[string]touch) {
 	}
 }
 
-// sweep removes what has expired, after a look at up to n of the records that were due, and reports whether it has looked
-// at so many.
-func (t *tx) sweep(until int64, n int) (more bool) {
+// sweep removes what has expired, after a look at up to n of the records that were due, until that many bytes of parts are
+// gone, and reports whether there may be more.
+func (t *tx) sweep(until int64, n, bytesOfParts int) (more bool) {
 	var found [][]byte
 	cursor, end := t.Bucket(due).Cursor(), dueKey(until+1, 0, "")
 	for key, _ := cursor.First(); key != nil && bytes.Compare(key, end) < 0 && len(found) < n; key, _ = cursor.Next() {
 		found = append(found, bytes.Clone(key))
 	}
 	for _, key := range found {
+		if t.dropped >= bytesOfParts {
+			return true
+		}
 		kind, name := key[8], string(key[9:])
 		l, ok := t.life(kind, name)
 		switch {

@@ -37,6 +37,7 @@ type tx struct {
 	now     int64
 	touches *touches
 	changed bool
+	dropped int   // bytes of parts
 	err     error // the first failure of a change
 }
 
@@ -151,8 +152,9 @@ func (t *tx) store(id string, value []byte, ttl time.Duration) {
 	t.live(session, id, after(t.now, ttl), t.next(lives))
 }
 
-// remove removes the value of id.
+// remove removes the value of id and its parts.
 func (t *tx) remove(id string) {
+	t.dropParts(id)
 	t.drop(values, []byte(id))
 	t.die(session, id)
 }
