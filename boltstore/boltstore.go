@@ -26,7 +26,7 @@
 // not become smaller. Expiry goes by the clock of the machine.
 //
 // A large value is stored and removed in one transaction with its session, so that a crash leaves neither alone. It has
-// pages of its own: what happens to a session that has large values costs what it costs without them, but for what is set.
+// pages of its own, so that a save writes those alone that were set.
 package boltstore
 
 import (

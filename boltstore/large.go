@@ -17,11 +17,13 @@ func (s *Store) LoadLarge(ctx context.Context, id string, ttl time.Duration) ([]
 }
 
 // SaveLarge implements [driver.Large]. The value and its parts are stored in one step.
-func (s *Store) SaveLarge(ctx context.Context, id string, was, value []byte, ttl time.Duration, texts ...driver.Part) ([]byte, error) {
+func (s *Store) SaveLarge(
+	ctx context.Context, id string, was, value []byte, ttl time.Duration, added ...driver.Part,
+) ([]byte, error) {
 	return s.change(ctx, func(t *tx) ([]byte, error) {
 		current, err := t.save(id, was, value, ttl)
 		if err != driver.ErrNotFound {
-			t.addParts(id, texts)
+			t.addParts(id, added)
 		}
 		return current, err
 	})

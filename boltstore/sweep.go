@@ -93,8 +93,8 @@ func (t *tx) keep(part map[string]touch) {
 	}
 }
 
-// sweep removes what has expired, after a look at up to n of the records that were due, until that many bytes of parts are
-// gone, and reports whether there may be more.
+// sweep removes what has expired, after a look at up to n of the records that were due, until so many bytes of parts are
+// gone. It reports whether there may be more.
 func (t *tx) sweep(until int64, n, bytesOfParts int) (more bool) {
 	var found [][]byte
 	cursor, end := t.Bucket(due).Cursor(), dueKey(until+1, 0, "")

@@ -73,7 +73,7 @@ func TestPassword(t *testing.T) {
 // aclFor is the smallest ACL, as in the package comment, by NoScripts.
 var aclFor = map[bool]string{
 	false: "+getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get " +
-		"+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank +hget +hset +hdel",
+		"+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank +hget +hset +hdel +multi +exec",
 	true: "+getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard " +
 		"+pexpire +unlink +exists +zrank +zadd +zrem +zrange +zpopmin +zremrangebyrank +hget +hset +hdel",
 }

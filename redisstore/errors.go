@@ -117,7 +117,7 @@ var hints = []struct{ prefix, hint string }{
 
 // needs is the hint on a missing permission.
 const needs = "the ACL user needs ~session:* ~{session:* +getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename " +
-	"+pexpire +unlink +type +get +exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank +hget +hset +hdel, " +
-	"or with Options.NoScripts ~session:* ~{session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard " +
-	"+pexpire +unlink +exists +zrank +zadd +zrem +zrange +zpopmin +zremrangebyrank +hget +hset +hdel; and +select for a database " +
+	"+pexpire +unlink +type +get +exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank +hget +hset +hdel " +
+	"+multi +exec, or with Options.NoScripts ~session:* ~{session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec " +
+	"+discard +pexpire +unlink +exists +zrank +zadd +zrem +zrange +zpopmin +zremrangebyrank +hget +hset +hdel; and +select for a database " +
 	"other than 0, +role for OpenSentinel, +wait for SentinelConfig.Replicas, +cluster|slots +asking for redisstore/goredis on a cluster"

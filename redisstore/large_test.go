@@ -71,18 +71,19 @@ func exerciseParts(ctx context.Context, store *redisstore.Store, id string) erro
 func TestCommandsOfParts(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
+	const part = "MULTI HSET PEXPIRE EXEC "
 	for _, mode := range []struct {
-		options       redisstore.Options
-		part, replace string
+		options redisstore.Options
+		replace string
 	}{
-		{redisstore.Options{}, "EVALSHA ", "PEXPIRE SET EVALSHA"},
-		{redisstore.Options{NoScripts: true}, "MULTI HSET PEXPIRE EXEC ", "WATCH STRLEN GETRANGE MULTI PEXPIRE SET EXEC"},
+		{redisstore.Options{}, "PEXPIRE SET EVALSHA"},
+		{redisstore.Options{NoScripts: true}, "WATCH STRLEN GETRANGE MULTI PEXPIRE SET EXEC"},
 	} {
 		store, ctx := open(t, server.Addr(), mode.options), t.Context()
 		if err := exercise(t, server, store); err != nil {
 			t.Fatal(err)
 		}
-		id, ofUser, first, second, part := rand.Text(), "alice:"+rand.Text(), longValue("1"), longValue("2"), newPart("1")
+		id, ofUser, first, second, one := rand.Text(), "alice:"+rand.Text(), longValue("1"), longValue("2"), newPart("1")
 		save := func(id string, was, v []byte, parts ...driver.Part) func() error {
 			return func() error { _, err := store.SaveLarge(ctx, id, was, v, time.Minute, parts...); return err }
 		}
@@ -94,16 +95,16 @@ func TestCommandsOfParts(t *testing.T) {
 			err        error
 			do         func() error
 		}{
-			{"create", mode.part + mode.part + "PEXPIRE SET", nil, save(id, nil, first, part, newPart("2"))},
-			{"create, conflict", mode.part + "PEXPIRE SET GETEX", driver.ErrConflict, save(id, nil, second, newPart("3"))},
-			{"replace", mode.part + mode.replace, nil, save(id, first, second, newPart("4"))},
+			{"create", part + part + "PEXPIRE SET", nil, save(id, nil, first, one, newPart("2"))},
+			{"create, conflict", part + "PEXPIRE SET GETEX", driver.ErrConflict, save(id, nil, second, newPart("3"))},
+			{"replace", part + mode.replace, nil, save(id, first, second, newPart("4"))},
 			{"replace, without parts", mode.replace, nil, save(id, second, first)},
-			{"replace of a user's", mode.part + "PEXPIRE SET", nil, save(ofUser, nil, first, part)},
+			{"replace of a user's", part + "PEXPIRE SET", nil, save(ofUser, nil, first, one)},
 			{"load", "PEXPIRE GETEX", nil, load(id)},
 			{"load of a user's", "PEXPIRE ZRANK GETEX", driver.ErrRemoved, load(ofUser)},
-			{"part", "GETEX HGET", nil, func() error { _, err := store.Part(ctx, id, part.Name); return err }},
+			{"part", "GETEX HGET", nil, func() error { _, err := store.Part(ctx, id, one.Name); return err }},
 			{"part, none", "GETEX HGET", driver.ErrNotFound, func() error { _, err := store.Part(ctx, id, "none"); return err }},
-			{"remove some", "HDEL", nil, func() error { return store.RemoveParts(ctx, id, part.Name, "none") }},
+			{"remove some", "HDEL", nil, func() error { return store.RemoveParts(ctx, id, one.Name, "none") }},
 			{"remove all", "UNLINK", nil, func() error { return store.RemoveParts(ctx, id) }},
 		} {
 			var err error

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -32,7 +31,7 @@ func TestLostReplyOfParts(t *testing.T) {
 			replies int // of its commands
 			do      func(store *redisstore.Store, id string, was []byte, part driver.Part) error
 		}{
-			"save": {3, func(store *redisstore.Store, id string, was []byte, part driver.Part) error {
+			"save": {7, func(store *redisstore.Store, id string, was []byte, part driver.Part) error {
 				_, err := store.SaveLarge(t.Context(), id, was, longValue("2"), time.Minute, part)
 				return err
 			}},
@@ -104,7 +103,6 @@ func TestNoPartStaysForEver(t *testing.T) {
 			return cutting{conn, &left}, err
 		}))
 		store, check := openPool(t, pool, options), open(t, server.Addr(), options)
-		mustSaveParts(t, check, rand.Text(), nil, value("1"), newPart("1")) // so that the server knows the script
 		stored := 0
 		for n := int64(1); ; n++ {
 			left.Store(n)
@@ -133,13 +131,14 @@ func TestNoPartStaysForEver(t *testing.T) {
 func TestPartsWithoutPermissionToExpire(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	for _, without := range []string{"-pexpire", "-hset", "-multi", "-evalsha"} {
+	for _, without := range []string{"-pexpire", "-hset", "-multi", "-exec"} {
 		server.Do(t, "ACL", "SETUSER", "app", "reset", "on", ">pw", "~*", "+@all", without)
 		eachMode(t, func(t *testing.T, options redisstore.Options) {
 			store := openPool(t, newPool(server.Addr(), redis.DialUsername("app"), redis.DialPassword("pw")), options)
 			_, err := store.SaveLarge(t.Context(), "1", nil, value("1"), time.Minute, newPart("1"))
-			if uses := without != "-multi" && without != "-evalsha" || options.NoScripts == (without == "-multi"); uses {
-				wantErrors(t, map[string]error{without: err}, "save part of 1", "the ACL user needs")
+			wantErrors(t, map[string]error{without: err}, "save part of 1", "the ACL user needs")
+			if _, err := store.Load(t.Context(), "1", time.Minute); err != driver.ErrNotFound {
+				t.Errorf("with %s, Load = %v: the connection is not fit for use", without, err)
 			}
 			if ttl := server.Do(t, "PTTL", "{session:1}:large"); ttl == int64(-1) {
 				t.Errorf("with %s, the hash has no time to live", without)
@@ -214,16 +213,4 @@ func TestEvictedParts(t *testing.T) {
 		mustSaveParts(t, store, id, v, value("2"), next)
 		wantPart(t, store, id, next)
 	})
-}
-
-// A script that Redis does not know any more is sent once more, in whole.
-func TestScriptFlushOfParts(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t)
-	store, part := open(t, server.Addr(), redisstore.Options{}), newPart(strings.Repeat("x", 1<<20))
-	commands := server.Commands(t, func() { mustSaveParts(t, store, "1", nil, value("1"), part) })
-	if got := fmt.Sprint(commands); got != "[EVALSHA EVAL PEXPIRE SET]" {
-		t.Errorf("commands = %s", got)
-	}
-	wantPart(t, store, "1", part)
 }

@@ -18,18 +18,23 @@
 // rests are the members of a sorted set, session:{<user>}:user, scored by the milliseconds of their sign-in, and each
 // load sends a ZRANK ahead of its GETEX. The user's stamp is session:{<user>}:stamp. Changes of both are scripts.
 //
+// Parts, the texts that [driver.Large] keeps beside a value, are the fields of a hash, {session:<ID>}:large, or
+// session:{<user>}:<rest>:large. Storing one is a MULTI with HSET and PEXPIRE in two round trips, and with a [Client] of
+// another library a script in one; reading one is an HGET. What loads or saves the value gives the hash a second more to
+// live than the value, with a PEXPIRE ahead in the same flush.
+//
 // Where scripts are not allowed, [Options.NoScripts] does the same with WATCH and MULTI in two round trips, and with IFEQ
 // in one.
 //
 // The least that an ACL user needs is
 //
 //	~session:* ~{session:* +getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get
-//	+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank
+//	+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank +hget +hset +hdel +multi +exec
 //
 // or, with NoScripts,
 //
-//	~session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard +pexpire +unlink
-//	+exists +zrank +zadd +zrem +zrange +zpopmin +zremrangebyrank
+//	~session:* ~{session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard +pexpire +unlink
+//	+exists +zrank +zadd +zrem +zrange +zpopmin +zremrangebyrank +hget +hset +hdel
 //
 // and +select in both for a database other than 0. [SentinelConfig] and package redisstore/goredis say what they need
 // besides.
@@ -48,7 +53,7 @@ import (
 
 var _ driver.Store = (*Store)(nil)
 
-// Store is a [driver.Store] on Redis, with [driver.Users]. It is safe for concurrent use. Make one with [Open],
+// Store is a [driver.Store] on Redis, with [driver.Users] and [driver.Large]. It is safe for concurrent use. Make one with [Open],
 // [OpenSentinel], [New] or [NewWithClient].
 //
 // Every method obeys the deadline of its context, or takes at most 3 seconds for each flush where the context has none;
@@ -62,7 +67,8 @@ var _ driver.Store = (*Store)(nil)
 // driver, they wrap a [Refusal] of the server, or what redigo, [Options.Credentials] or the [Client] returned.
 type Store struct {
 	client  Client
-	watcher *pool // for NoScripts, else nil
+	own     *pool // nil if the client is another library's
+	watcher *pool // own for NoScripts, else nil
 	prefix  string
 	loads   loads
 	ifEqual ifEqual
@@ -93,7 +99,7 @@ func onPool(pool *redis.Pool, options Options) *Store {
 
 // newStore returns a Store on a client, whose pool is nil if it is not one of this package.
 func newStore(client Client, pool *pool, options Options) *Store {
-	store := &Store{client: telling{client}, prefix: options.Prefix}
+	store := &Store{client: telling{client}, own: pool, prefix: options.Prefix}
 	if options.NoScripts {
 		store.watcher = pool
 	}

@@ -9,7 +9,7 @@
 //	...
 //	err := store.Ping(ctx)
 //
-// The ACL user needs what package redisstore lists, and on a cluster +cluster|slots, to find the nodes, and +asking, for
+// The ACL user needs what package redisstore lists, without +multi and +exec, and on a cluster +cluster|slots, to find the nodes, and +asking, for
 // slots that are being moved.
 //
 // The store promises what package redisstore says, on every kind of Redis. What belongs to one session or user is
