@@ -70,12 +70,26 @@ type Store struct {
 // New returns a Store on the caller's own pool, for what [Open] and [OpenSentinel] cannot express, such as other limits
 // or timeouts. [Store.Close] closes the pool.
 //
-// The pool's MaxIdle should not be 0 (that is no pooling), and its Dial or DialContext should set
-// [redis.DialConnectTimeout], [redis.DialReadTimeout] and [redis.DialWriteTimeout]: redigo's defaults are 30 seconds and
-// none, and a hung server would hold a dial, or the write of a large value, beyond the context's deadline.
+// Dial or DialContext of the pool should set [redis.DialConnectTimeout], [redis.DialReadTimeout] and
+// [redis.DialWriteTimeout] to about a second. The defaults of redigo are 30 seconds for the first and no limit for the
+// others. A hung server would then hold a new connection, or the write of a large value, beyond the context's deadline.
+// A connection that wraps one of redigo must keep the method DoWithTimeout.
 //
-// New panics if pool is nil, or without Dial and DialContext, if the Prefix contains a brace, which would send the two
-// keys of a save to different slots, or if options has TLS or Credentials, which are the pool's.
+// The other fields of the pool mean this here:
+//
+//   - MaxIdle must not be 0, which would mean that every flush dials. 64 is enough for most. With [Options.NoScripts]
+//     take the number of saves that run at once.
+//   - IdleTimeout should be below the timeout of Redis, and below the idle limit of a balancer or firewall in between.
+//   - MaxActive should be 0, which is no limit, or a high number. Small and large values get half of it each. A call of
+//     the Store waits for a connection until its deadline. Another user of the pool may take the last connection; without
+//     Wait, a call then fails at once.
+//   - Wait is safe, because waiting ends with the deadline of the call.
+//   - MaxConnLifetime should be about a minute if a failover moves a DNS name, so that connections follow it.
+//   - TestOnBorrow is not needed. Broken connections are replaced without it, and a PING in it costs a round trip for
+//     each call.
+//
+// New panics in these cases: pool is nil, or has neither Dial nor DialContext; the Prefix contains a brace, which would
+// send the two keys of a save to different slots; or options has TLS or Credentials, which belong to the pool.
 func New(pool *redis.Pool, options Options) *Store {
 	if pool == nil || pool.Dial == nil && pool.DialContext == nil {
 		panic("redisstore: New needs a pool with Dial or DialContext")
