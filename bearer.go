@@ -9,9 +9,10 @@ import (
 	"github.com/sessionkv/session/internal/token"
 )
 
-// Token saves the session as [Session.Sync] does, and returns the token that this request has given it, by SignIn, by
-// Renew or by beginning it; "" if it has the token that the request came with. Hand it to the client in the body of the
-// response, which is never cached: it is the credential. It panics unless Config.Bearer is set.
+// Token saves the session as [Session.Sync] does. It returns the token that this request has given the session, by
+// SignIn, by Renew or by beginning it. It returns "" if the session has the token that the request came with. Hand the
+// token to the client in the body of the response, which is never cached. The token is the credential. Token panics
+// unless Config.Bearer is set.
 func (s *Session) Token(ctx context.Context) (string, error) {
 	if !s.config.Bearer {
 		panic("session: Session.Token is for a Manager with Config.Bearer; the token of any other belongs in the cookie alone")

@@ -12,13 +12,13 @@ import (
 	"github.com/sessionkv/session/internal/token"
 )
 
-// Cookie describes the cookie that carries the session's token. It is always HttpOnly, and Secure unless InsecureHTTP
-// is set. The zero value is the strictest that works for most sites: bound to one host by its name's prefix,
-// SameSite=Lax, and gone when the browser is closed.
+// Cookie describes the cookie that carries the session's token. It is always HttpOnly, and it is Secure unless
+// InsecureHTTP is set. The zero value is the strictest that works for most sites: the prefix of the name binds it to
+// one host, it is SameSite=Lax, and it is gone when the browser is closed.
 type Cookie struct {
-	// Name of the cookie. Empty means "__Host-session", or "session" where the rules of that prefix do not hold: with
-	// Domain, another Path than "/", or InsecureHTTP. A name with a prefix of RFC 6265bis, section 4.1.3, must obey its
-	// rules.
+	// Name of the cookie. Empty means "__Host-session". If the rules of that prefix do not hold, because Domain,
+	// InsecureHTTP, or a Path other than "/" is set, empty means "session". A name with a prefix of RFC 6265bis,
+	// section 4.1.3, must obey its rules.
 	Name string
 
 	// Domain lets the hosts below a domain share the cookie. Empty means this host alone.
@@ -30,11 +30,12 @@ type Cookie struct {
 	// SameSite is Lax, Strict or None; 0 means Lax. None needs Secure. See RFC 6265bis, section 4.1.2.7.
 	SameSite http.SameSite
 
-	// Partitioned keeps a cookie that is used inside other sites apart for each of them (CHIPS). It needs Secure.
+	// Partitioned is for a cookie that is used inside of other sites. Each of these sites then has a cookie of its own
+	// (CHIPS). It needs Secure.
 	Partitioned bool
 
-	// InsecureHTTP sends the cookie over plain HTTP too, where anybody on the way can read and replay it. It is meant for
-	// development.
+	// InsecureHTTP sends the cookie over plain HTTP too. Anybody on the way can then read and replay it. It is meant
+	// for development.
 	InsecureHTTP bool
 }
 

@@ -13,9 +13,10 @@ import (
 	"github.com/sessionkv/session/internal/record"
 )
 
-// DeviceBound reports whether this request has proved that it comes from the device that has signed in: its browser holds
-// a key that cannot be taken elsewhere. It is false for browsers without such keys, and until the key is registered,
-// which is as a rule less than a second after the sign-in, or a renewal. See Config.DeviceBound.
+// DeviceBound reports whether this request has proved that it comes from the device that has signed in: its browser
+// holds a key that cannot be taken elsewhere. It is always false for browsers without such keys. After a sign-in or a
+// renewal it is false until the browser has registered its key, which as a rule takes less than a second. See
+// Config.DeviceBound.
 func (s *Session) DeviceBound() bool {
 	s.lock()
 	defer s.unlock()

@@ -10,12 +10,13 @@ import (
 	"github.com/sessionkv/session/internal/value"
 )
 
-// Set stores value under key. It encodes value as JSON at once, so that later changes of value do not reach the session.
+// Set stores value under key. It encodes value as JSON at once, so that later changes of value do not reach the
+// session.
 //
-// If it returns an error, it has changed nothing. It is an error if value cannot be encoded or would lose everything, if
-// key is reserved or not UTF-8, and if the handler has returned. It returns ErrTooLarge if the session would be larger
-// than Config.MaxBytes, ErrHeadersSent or ErrCrossSite if it would begin a session and cannot, and ErrEnded or ErrRenewed
-// if the session is over.
+// If it returns an error, it has changed nothing. It is an error if value cannot be encoded or would lose everything,
+// if key is reserved or not UTF-8, and if the handler has returned. It returns ErrTooLarge if the session would be
+// larger than Config.MaxBytes. It returns ErrHeadersSent or ErrCrossSite if it would begin a session and cannot, and
+// ErrEnded or ErrRenewed if the session is over.
 func (s *Session) Set(key string, value any) error {
 	raw, err := encode(value)
 	if err != nil {
@@ -39,8 +40,8 @@ func (s *Session) update(key string, fn func(raw []byte, ok bool) ([]byte, error
 	return s.use.record.Update(key, fn)
 }
 
-// Decode stores the value of key in dst as [json.Unmarshal] does. It returns ErrNoKey, wrapped, if there is none, and an
-// error that does not show the value if that is of another type.
+// Decode stores the value of key in dst as [json.Unmarshal] does. It returns [ErrNoKey], wrapped, if there is none. If
+// the value is of another type, it returns an error that does not show the value.
 func (s *Session) Decode(key string, dst any) error {
 	raw, ok := s.get(key)
 	if !ok {
@@ -84,7 +85,7 @@ func (s *Session) Clear() {
 	}
 }
 
-// Keys returns the keys that have a value, in the order they are stored in.
+// Keys returns the keys that have a value, in the order in which they are stored.
 func (s *Session) Keys() []string {
 	s.lock()
 	defer s.unlock()
@@ -100,8 +101,8 @@ func (s *Session) Keys() []string {
 	return keys
 }
 
-// JSON returns the session's values as a JSON object, {} if there are none. The package encoding/json does not: a
-// Session that is logged inside of something else shows none of its values.
+// JSON returns the session's values as a JSON object. It is {} if there are none. Package encoding/json does not return
+// them: if a Session is logged inside of something else, none of its values is shown.
 func (s *Session) JSON() []byte {
 	s.lock()
 	defer s.unlock()

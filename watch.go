@@ -10,15 +10,16 @@ import (
 	"github.com/sessionkv/session/internal/token"
 )
 
-// Watch returns a context that ends when the session does: because somebody has ended it, it has expired or its Lifetime
-// is over, each of which [context.Cause] tells as ErrEnded, or it was renewed, which is ErrRenewed. It is for a stream or
-// a WebSocket, which would else go on for as long as it is open. It also ends with ctx, and when the handler returns.
+// Watch returns a context that ends when the session does. [context.Cause] is ErrEnded if somebody has ended the
+// session, if it has expired, or if its Lifetime is over. It is ErrRenewed if the session was renewed. The context also
+// ends with ctx, and when the handler returns. It is for a stream or a WebSocket. Without it, these go on for as long
+// as they are open.
 //
-// Every interval it looks into the store as [Peek] does, which gives the session no more time to live: where a message
-// of the client counts as use, call [Session.Sync]. A look that fails is made again after the interval, so that a store
-// that is down ends no connection. Between two looks there is a timer and no goroutine. A session that was not yet saved
-// is not watched. Call Watch once for a connection: what each call takes is kept until the handler returns. It panics if
-// the interval is not positive.
+// Once in each interval, Watch looks into the store as [Peek] does, which gives the session no more time to live. If a
+// message of the client counts as use, call [Session.Sync]. If a look fails, Watch looks again after the interval, so
+// that a store that is down ends no connection. Between two looks there is a timer and no goroutine. A session that was
+// not yet saved is not watched. Call Watch once for a connection, because what each call needs is kept until the
+// handler returns. It panics if the interval is not positive.
 func (s *Session) Watch(ctx context.Context, interval time.Duration) context.Context {
 	if interval <= 0 {
 		panic("session: Session.Watch needs a positive interval")
