@@ -36,8 +36,8 @@ func (s *Session) hasChanges() bool {
 	return s.closed == nil && !s.use.record.IsUnchanged()
 }
 
-// bearerOf returns the credential of the header Authorization: RFC 6750, section 2.1. More than one is an attack or a
-// fault, and none.
+// bearerOf returns the credential of the header Authorization: RFC 6750, section 2.1. If there is more than one, it is
+// an attack or a fault, and none counts.
 func bearerOf(h http.Header) (credential string, ok bool) {
 	if len(h["Authorization"]) != 1 {
 		return "", false
@@ -59,7 +59,7 @@ func bearerReferences(r *http.Request, now time.Time, room *[maxTokens]token.Ref
 	return append(room[:0], ref)
 }
 
-// challenge asks for a token, as an answer of 401 must: RFC 9110, section 11.6.1. What to say is RFC 6750, section 3.
+// challenge asks for a token, as an answer of 401 must: RFC 9110, section 11.6.1. RFC 6750, section 3, has the text.
 func challenge(h http.Header, r *http.Request) {
 	if h["Www-Authenticate"] != nil {
 		return

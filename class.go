@@ -40,7 +40,7 @@ const (
 // classes are the lifetimes of all classes, with their defaults.
 type classes map[Class]Lifetimes
 
-// newClasses returns the classes of a Config that says this of class 0, and more of others.
+// newClasses returns the classes of a Config: plain for class 0, and more for others.
 func newClasses(plain Lifetimes, more map[Class]Lifetimes) classes {
 	all := classes{Remembered: remembered}
 	maps.Copy(all, more)
@@ -53,7 +53,7 @@ func newClasses(plain Lifetimes, more map[Class]Lifetimes) classes {
 	return all
 }
 
-// lifetimes returns the classes as package record takes them.
+// lifetimes returns the classes in the form that package record uses.
 func (c classes) lifetimes() map[uint8]record.Lifetimes {
 	all := make(map[uint8]record.Lifetimes, len(c))
 	for class, l := range c {

@@ -98,7 +98,7 @@ const (
 	defaultMaxBytes     = 1 << 20
 	defaultStoreTimeout = 3 * time.Second
 
-	// maxStoreTimeout is what a renewal must not outlive: its marker counts for three times as long.
+	// maxStoreTimeout bounds a renewal. It must not outlive its marker, which counts for three times as long.
 	maxStoreTimeout = 10 * time.Second
 
 	// minMaxBytes leaves room for a session of one short value.
@@ -135,7 +135,7 @@ func logAndAnswer(logger *slog.Logger) func(http.ResponseWriter, *http.Request, 
 	return func(w http.ResponseWriter, r *http.Request, err error) {
 		level := slog.LevelError
 		if r.Context().Err() != nil || errors.Is(err, ErrRenewed) || isRefusal(err) {
-			level = slog.LevelInfo // no failure: the client has most likely hung up, or asks again
+			level = slog.LevelInfo // no failure: most likely the client has hung up, or asks again
 		}
 		logger.Log(r.Context(), level, "session unavailable", "error", err)
 		answer(w, err)
@@ -171,7 +171,7 @@ func (c Config) validate() error {
 	return errors.Join(errors.Join(errs...), c.classes.validate(), c.validateLimit(), c.validateSource(), c.validateDeviceBound())
 }
 
-// validateLimit checks what concerns the sessions of a user.
+// validateLimit checks the settings about the sessions of a user.
 func (c Config) validateLimit() error {
 	_, known := c.Store.(driver.Users)
 	switch {

@@ -19,7 +19,7 @@ func (k Key[T]) Get(s *Session) (T, bool) {
 	return value, ok
 }
 
-// find is Get that also tells whether there is a value of any type.
+// find is Get, and also tells whether there is a value of any type.
 func (k Key[T]) find(s *Session) (value T, present, ok bool) {
 	raw, present := s.get(string(k))
 	if !present {
@@ -98,7 +98,7 @@ func (k Key[T]) Take(ctx context.Context, s *Session) (T, error) {
 	return value, nil
 }
 
-// mismatch does not wrap what encoding/json says, which may quote the value.
+// mismatch does not wrap the error of encoding/json, which may quote the value.
 func (k Key[T]) mismatch() error {
 	var value T
 	return fmt.Errorf("session: the value of key %q is not a %T", string(k), value)

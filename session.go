@@ -32,8 +32,9 @@ type Session struct {
 	keeper  *record.Keeper
 	request *http.Request // whose context does not lead to this Session
 
-	// mu guards the rest. It is held while the store is called, and the Logger by the record, but with contexts that do
-	// not lead to this Session; and while a function given to Update runs, which lock looks for.
+	// mu guards the rest. It is held while the store is called, and while the record calls the Logger. Both get
+	// contexts that do not lead to this Session. It is also held while a function given to Update runs; lock looks for
+	// that.
 	mu        sync.Mutex
 	use       *use  // nil until the handler first asks for its session
 	sent      bool  // the headers have left
@@ -55,7 +56,8 @@ type use struct {
 	mistyped map[string]bool // the keys whose value was found to be of another type than asked for
 }
 
-// lock waits for its turn. In a function given to Update, which runs under the lock, it would wait for ever.
+// lock waits for its turn. In a function given to Update, it would wait for ever, because that function runs under the
+// lock.
 func (s *Session) lock() {
 	if s.mu.TryLock() {
 		return
@@ -231,7 +233,7 @@ func (s *Session) logIgnored(method string) {
 		"method", method, "id", s.use.record.Reference().ID, "error", s.closed)
 }
 
-// close ends all changes, for the reason that changes made later are given.
+// close ends all changes. Later changes are refused for this reason.
 func (s *Session) close(reason error) {
 	s.lock()
 	defer s.unlock()

@@ -79,7 +79,8 @@ func (m *Manager) EndAll(ctx context.Context, user string, why Reason) error {
 	return m.keeper.EndAll(ctx, user, uint8(why))
 }
 
-// limited returns ctx for what is no part of a request's session: it ends after StoreTimeout at the latest.
+// limited returns a context for calls that are no part of a request's session. It has the values of ctx, and ends after
+// StoreTimeout at the latest.
 func (m *Manager) limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	if m.config.Observe != nil {
 		ctx = context.WithValue(withoutSession(ctx), repeats.Key{}, new(repeats.Counter))

@@ -30,7 +30,7 @@ func (s *Session) Set(key string, value any) error {
 	return s.use.record.Set(key, raw)
 }
 
-// update is Set of what fn makes of the value that is there.
+// update is Set of the value that fn makes of the one that is there.
 func (s *Session) update(key string, fn func(raw []byte, ok bool) ([]byte, error)) error {
 	s.lock()
 	defer s.unlock()
@@ -110,7 +110,7 @@ func (s *Session) JSON() []byte {
 	return visible.AppendTo(nil)
 }
 
-// take removes the value of a key at once. taken gets the value that this call alone has removed, and may refuse it.
+// take removes the value of a key at once. taken gets the value that only this call has removed, and may refuse it.
 func (s *Session) take(ctx context.Context, key string, taken func(raw []byte, ok bool) error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("session: not saved: %w", err)
@@ -165,7 +165,7 @@ func (s *Session) settable(key string) error {
 	return s.barred
 }
 
-// removable reports whether something can be removed. Where there is no session any more, there is nothing to remove.
+// removable reports whether something can be removed. If there is no session any more, there is nothing to remove.
 func (s *Session) removable(method string) bool {
 	if s.closed != nil {
 		s.logIgnored(method)

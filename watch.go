@@ -42,7 +42,7 @@ func (s *Session) Watch(ctx context.Context, interval time.Duration) context.Con
 	return ctx
 }
 
-// A watch looks whether the session of a connection still lives. The lock of the Session guards its timer; there is one
+// A watch looks whether the session of a connection still lives. The lock of the Session guards its timer. There is one
 // look at a time.
 type watch struct {
 	session  *Session
@@ -53,8 +53,8 @@ type watch struct {
 	missed   bool // the last look found nothing, and no reason for it
 }
 
-// secondLook is after how long a user's session that is gone is looked for once more: the word that says why somebody has
-// ended it comes a moment after the end.
+// secondLook is the pause before a second look for a user's session that is gone. The last word, which says why
+// somebody has ended the session, comes a moment after the end.
 const secondLook = 100 * time.Millisecond
 
 // schedule plans the next look, no later than at the session's Deadline.
@@ -97,7 +97,7 @@ func (w *watch) look() {
 	w.session.lookLater(w)
 }
 
-// watched returns what a look is for, or why the session is over.
+// watched returns the session to look for, or why it is over.
 func (s *Session) watched() (token.Reference, error) {
 	s.lock()
 	defer s.unlock()
@@ -108,7 +108,7 @@ func (s *Session) watched() (token.Reference, error) {
 	return r.Reference(), r.Over()
 }
 
-// lookAt returns why the session is over, nil if it lives or that is not known.
+// lookAt returns why the session is over. It returns nil if the session lives or if that is not known.
 func (s *Session) lookAt(ctx context.Context, ref token.Reference) error {
 	var bound boundContext
 	bound.init(ctx, s.config.StoreTimeout)
