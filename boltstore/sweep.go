@@ -12,7 +12,7 @@ const (
 	maxTouches = 10000 // beyond it they are written before their time
 )
 
-// A sweeper writes down what loads have extended, and removes what has expired.
+// A sweeper writes the times to live that loads have extended, and removes what has expired.
 type sweeper struct {
 	*records
 	full  chan struct{} // says that there are many touches; has room for one
@@ -24,7 +24,7 @@ func newSweeper(r *records) *sweeper {
 	return &sweeper{r, make(chan struct{}, 1), make(chan struct{}), make(chan struct{})}
 }
 
-// run is the goroutine. What fails is tried again at the next time.
+// run is the goroutine. If something fails, it is tried again at the next time.
 func (s *sweeper) run() {
 	defer close(s.ended)
 	ticker := time.NewTicker(sweepEvery)
@@ -59,7 +59,8 @@ func (s *sweeper) touch(id string, version uint64, ends int64) {
 	}
 }
 
-// sweep comes to its end although there are touches and expired records all the time: it does what there was at first.
+// sweep does only what is there when it begins. Otherwise it might never end, because new touches and expired records
+// come all the time.
 func (s *sweeper) sweep() error {
 	if err := s.writeTouches(); err != nil {
 		return err
@@ -92,8 +93,8 @@ func (t *tx) keep(part map[string]touch) {
 	}
 }
 
-// sweep removes what has expired, after a look at up to n of the records that were due, and reports whether it has looked
-// at so many.
+// sweep looks at up to n of the records that were due, and removes those that have expired. It reports whether it has
+// looked at n.
 func (t *tx) sweep(until int64, n int) (more bool) {
 	var found [][]byte
 	cursor, end := t.Bucket(due).Cursor(), dueKey(until+1, 0, "")

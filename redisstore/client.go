@@ -40,7 +40,8 @@ func cmd(name string, args ...any) Command {
 	return Command{name, args}
 }
 
-// milliseconds is ttl as Redis takes it, where 0 is an error: what has no time left expires at once.
+// milliseconds is ttl in the form that Redis accepts. Redis refuses 0, so that a value with no time left gets one
+// millisecond.
 func milliseconds(ttl time.Duration) int64 {
 	return max(ttl.Milliseconds(), 1)
 }

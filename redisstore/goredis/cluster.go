@@ -6,9 +6,9 @@ import (
 	"github.com/sessionkv/session/redisstore"
 )
 
-// cluster is a [redisstore.Client] on a Redis Cluster. It takes from go-redis which node serves a slot, and the
-// connections to it, and follows redirections itself: the cluster client's own pipeline would send each redirected command
-// apart, and repeat commands without saying so.
+// cluster is a [redisstore.Client] on a Redis Cluster. go-redis tells it which node serves a slot, and gives it the
+// connections. It follows redirections itself, because the pipeline of the cluster client would send each redirected
+// command apart, and repeat commands without saying so.
 type cluster struct{ *nodes }
 
 // Do sends the commands to the master of key. One that is redirected was not executed. It goes alone to the node that is
