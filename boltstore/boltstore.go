@@ -96,8 +96,8 @@ func (s *Store) Copy(path string) error {
 	return nil
 }
 
-// Advance makes d pass for the sessions of this store, to test what expires. Otherwise its clock is the real one. The time
-// that has passed is not stored: for the next Store on the file it has not passed.
+// Advance makes d pass for the sessions of this store, to test what expires. Otherwise its clock is the real one. d is
+// not stored: for the next Store on the file it has not passed.
 func (s *Store) Advance(d time.Duration) { s.advanced.Add(int64(d)) }
 
 // Load implements [driver.Store].

@@ -120,7 +120,7 @@ const name = "memstore.Store"
 
 func (s *Store) now() time.Time { return time.Now().Add(s.advanced) }
 
-// find returns the entry of id if it has not expired, else nil.
+// find returns the entry of id, or nil if there is none or it has expired.
 func (s *Store) find(id string) *entry {
 	found := s.entries[id]
 	if found == nil || !found.isOver(s.now()) {

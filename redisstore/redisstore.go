@@ -67,7 +67,7 @@ var _ driver.Store = (*Store)(nil)
 // package driver, they wrap a [Refusal] of the server, or what redigo, [Options.Credentials] or the [Client] returned.
 type Store struct {
 	client  Client
-	watcher *pool // for NoScripts, else nil
+	watcher *pool // for NoScripts, otherwise nil
 	prefix  string
 	loads   loads
 	ifEqual ifEqual

@@ -16,8 +16,8 @@
 //	sessionkv.refused         counter    {request}   sessionkv.reason
 //	sessionkv.store.repeats   counter    {repeat}
 //
-// The attributes have the words of [session.EventKind], [session.Outcome] and [session.Reason]. No attribute names a user,
-// a session or a path, so that the number of values is bounded. The reason of an ended session can also be "sign_out", if
+// The attributes have the words of [session.EventKind], [session.Outcome] and [session.Reason]. No attribute names a
+// user, a session or a path, so that the number of values is bounded. The reason of an ended session can also be "sign_out", if
 // the session of a user was destroyed, or "destroyed", if that of a visitor was. The reason of a refused request is
 // "revoked", "limit", "cross_site", "ambiguous", or "unproven" for a session whose cookie came without its device.
 // Counters are 0 from the call of New. If the provider exports from then on, a rate sees the first event. There is no
