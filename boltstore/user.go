@@ -11,7 +11,7 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-// A user is what is known of one, besides the IDs.
+// A user is what is known of one, without the IDs.
 type user struct {
 	listed  int64 // until when the IDs count
 	stamped int64 // until when the stamp counts

@@ -26,8 +26,8 @@ func (s *Store) Load(ctx context.Context, id string, ttl time.Duration) ([]byte,
 	return value, s.failed("load", id, err)
 }
 
-// Peek implements [driver.Store] with GETEX and PTTL in one flush, and ahead of them, for the ID of a user, a ZRANK. A
-// GETEX without an option changes nothing, and a replica refuses it, so that it does not answer with what is out of date.
+// Peek implements [driver.Store] with GETEX and PTTL in one flush. For the ID of a user, a ZRANK goes ahead of them. A
+// GETEX without an option changes nothing. A replica refuses it, and therefore cannot answer with old data.
 func (s *Store) Peek(ctx context.Context, id string) ([]byte, time.Duration, error) {
 	key, member := s.key(id), member(id)
 	commands := []Command{cmd("GETEX", key), cmd("PTTL", key)}

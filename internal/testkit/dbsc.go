@@ -143,7 +143,7 @@ func (d *SecureDevice) SignInBound(user string) {
 	}
 }
 
-// With returns a Device that sends these cookies besides the session's.
+// With returns a Device that sends these cookies and the session's.
 func (d *SecureDevice) With(more ...*http.Cookie) *Device {
 	with := *d.Device
 	with.Cookies = append(append([]*http.Cookie(nil), d.Cookies...), more...)

@@ -15,9 +15,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// A token is 32 bytes in base64url without padding. The first says what the others are: a deadline in Unix seconds, which
-// four bytes hold until 2106, for a user the class and the tag, and random bytes. ASVS 5.0, 7.2.3, asks for 128 random
-// bits; a session of nobody has 216, and one of a user 128. Nothing of it can be forged, for another text is another ID.
+// A token is 32 bytes in base64url without padding. The first byte says what the others are: a deadline in Unix seconds,
+// which four bytes hold until 2106, for a user the class and the tag, and random bytes. ASVS 5.0, 7.2.3, asks for 128
+// random bits. A session of nobody has 216, and one of a user 128. Nobody can forge any of it, because another text has
+// another ID.
 const (
 	size = 32
 
