@@ -56,7 +56,8 @@ func openFile(path string) (*disk, error) {
 	return d, nil
 }
 
-// open opens the file twice: bolt would read beyond the end of a file that is cut off, unless it is only to be read.
+// open opens the file twice, the first time only to read. Otherwise bolt would read beyond the end of a file that was
+// cut off.
 func (d *disk) open() error {
 	reading := options
 	reading.ReadOnly = true

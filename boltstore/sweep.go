@@ -13,7 +13,7 @@ const (
 	maxTouches = 10000    // beyond it they are written before their time
 )
 
-// A sweeper writes down what loads have extended, and removes what has expired.
+// A sweeper writes the times to live that loads have extended, and removes what has expired.
 type sweeper struct {
 	*records
 	full  chan struct{} // says that there are many touches; has room for one
@@ -25,7 +25,7 @@ func newSweeper(r *records) *sweeper {
 	return &sweeper{r, make(chan struct{}, 1), make(chan struct{}), make(chan struct{})}
 }
 
-// run is the goroutine. What fails is tried again at the next time.
+// run is the goroutine. If something fails, it is tried again at the next time.
 func (s *sweeper) run() {
 	defer close(s.ended)
 	ticker := time.NewTicker(sweepEvery)
@@ -60,7 +60,8 @@ func (s *sweeper) touch(id string, version uint64, ends int64) {
 	}
 }
 
-// sweep comes to its end although there are touches and expired records all the time: it does what there was at first.
+// sweep does only what is there when it begins. Otherwise it might never end, because new touches and expired records
+// come all the time.
 func (s *sweeper) sweep() error {
 	if err := s.writeTouches(); err != nil {
 		return err

@@ -47,8 +47,8 @@ const (
 	person  = 'u'
 )
 
-// A life says when something expires. Its entry in the bucket due is of that moment or an earlier one, so that it need
-// not move whenever the life is made longer.
+// A life says when something expires. Its entry in the bucket due has that moment or an earlier one. Therefore the
+// entry need not move whenever the life is made longer.
 type life struct {
 	ends    int64
 	due     int64

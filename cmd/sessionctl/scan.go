@@ -9,10 +9,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// defaultRate is how many keys per second a scan goes through: some per cent of what a Redis can do.
+// defaultRate is how many keys per second a scan goes through. That is a few per cent of what a Redis can do.
 const defaultRate = 10_000
 
-// maxPage is how many keys one SCAN looks at, at most: Redis does nothing else for about a millisecond.
+// maxPage is how many keys one SCAN looks at, at most. Redis does nothing else for about a millisecond then.
 const maxPage = 250
 
 // A scan goes through the keys of all nodes by SCAN, one node after the other.
@@ -27,8 +27,8 @@ type scan struct {
 	began time.Time
 }
 
-// run calls visit for some keys at a time. A part of all keys is the same part of each node, and not chosen by what is
-// in them: SCAN goes by hashes.
+// run calls visit for a page of keys at a time. A part of all keys is the same part of each node. The values do not
+// decide which keys are in it, because SCAN goes by hashes.
 func (s *scan) run(ctx context.Context, visit func(ctx context.Context, node *redis.Client, keys []string) error) error {
 	defer s.bar.clear()
 	nodes, err := s.d.nodes(ctx)

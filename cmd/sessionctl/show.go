@@ -108,8 +108,8 @@ func (s *shown) setLastUsed(idle idleTimeouts) {
 	}
 }
 
-// peek returns what is stored under an ID. An ID that is no more is a notFoundError; one that is not its user's any more
-// has driver.ErrRemoved, and its value, if there is one.
+// peek returns what is stored under an ID. If nothing is stored, the error is a notFoundError. If the ID is not its
+// user's any more, the error is driver.ErrRemoved, and the value comes with it if there is one.
 func (d *deployment) peek(ctx context.Context, id string) (value []byte, ttl time.Duration, err error) {
 	err = d.within(ctx, func(ctx context.Context) error {
 		value, ttl, err = d.store.Peek(ctx, id)

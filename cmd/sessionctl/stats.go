@@ -84,7 +84,8 @@ func (s *sample) sum() (sum int64) {
 	return sum
 }
 
-// A report is what scripts get of a sample. All numbers but those of keys looked at are of all keys.
+// A report is the form of a sample for scripts. Its numbers are estimates for all keys, except the number of keys
+// looked at.
 type report struct {
 	Exact      bool        `json:"exact"`
 	Keys       int64       `json:"keys"`

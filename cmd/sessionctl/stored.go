@@ -44,7 +44,7 @@ func decode(text []byte) (s stored, ok bool) {
 	if json.Unmarshal(text, &s) != nil || json.Unmarshal(text, &s.values) != nil || s.values == nil {
 		return stored{}, false
 	}
-	if len(s.values) > 2 { // a mark stands alone, but for _rev
+	if len(s.values) > 2 { // a mark has no other member than _rev beside it
 		s.Renewed, s.Ended = nil, nil
 	}
 	maps.DeleteFunc(s.values, func(key string, _ json.RawMessage) bool { return strings.HasPrefix(key, "_") })
