@@ -54,7 +54,7 @@ func (d *device) send(path string, form ...string) {
 	fmt.Println(strings.TrimSpace(path + ": " + w.Body.String()))
 }
 
-// signInAs is a handler that signs in whoever asks for it.
+// signInAs is a handler that signs everybody in who asks for it.
 func signInAs(user string) func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	return func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		if err := s.SignIn(session.SignIn{User: user}); err != nil {

@@ -17,8 +17,8 @@ import (
 var errEvicted = errors.New("the new value was evicted before it was in its place: Redis has reached its maxmemory; " +
 	"raise it, or use a policy that does not evict what is newest")
 
-// explain is err as a Store returns it: bare where a caller tells it apart, else with what failed and what to do, on keys
-// that begin with prefix.
+// explain is err as a Store returns it. It is unchanged if a caller has to recognise it. Otherwise it says what failed
+// and what to do, on keys that begin with prefix.
 func explain(prefix, operation, id string, err error) error {
 	if err == nil || err == driver.ErrNotFound || err == driver.ErrConflict ||
 		err == driver.ErrRemoved || err == driver.ErrStamp || err == driver.ErrFull {
@@ -34,7 +34,7 @@ func explain(prefix, operation, id string, err error) error {
 	return fmt.Errorf(text, operation, withoutArguments(err))
 }
 
-// withoutArguments cuts off what an unknown command's error says of the arguments, which may hold values.
+// withoutArguments cuts off the arguments in the error of an unknown command, because they may hold values.
 func withoutArguments(err error) error {
 	if text, _, cut := strings.Cut(err.Error(), ", with args beginning with"); cut {
 		return Refusal(text)

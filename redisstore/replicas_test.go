@@ -100,7 +100,7 @@ func TestReplicas(t *testing.T) {
 	})
 }
 
-// What the permission is missing for is on the master all the same.
+// The permission for WAIT is missing, but the change is on the master.
 func TestWaitThatIsRefused(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

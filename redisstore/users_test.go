@@ -288,7 +288,7 @@ func TestStagedValueOfAUserIsInItsSlot(t *testing.T) {
 	}
 }
 
-// A process whose clock is ahead has added a session: one that comes later is newer all the same.
+// A process whose clock is ahead has added a session. A session that is added later counts as newer nevertheless.
 func TestClockBehind(t *testing.T) {
 	t.Parallel()
 	real, fake := redistest.Start(t), miniredis.RunT(t)

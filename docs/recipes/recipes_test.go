@@ -117,6 +117,18 @@ func TestUploadStopsAtASignOut(t *testing.T) {
 	}
 }
 
+func TestReportIsDownloadedUntilTheSignOut(t *testing.T) {
+	site := newSite(t)
+	site.handle("/make", makeReport(func(user string) []byte { return []byte("of " + user) }))
+	site.handle("/report.csv", download)
+	b := site.signedIn("alice")
+	b.want("/report.csv", 404, "404 page not found")
+	b.want("/make", 200, "")
+	b.want("/report.csv", 200, "of alice")
+	b.want("/out", 200, "")
+	b.want("/report.csv", 404, "404 page not found")
+}
+
 func TestErrorsAreJSON(t *testing.T) {
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	for err, want := range map[error]string{

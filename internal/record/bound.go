@@ -51,7 +51,7 @@ func (r *Record) confirm(ctx context.Context, current value.Value) value.Value {
 	if err != nil {
 		return current
 	}
-	if _, err := r.keeper.save(ctx, r.ref, current.Bytes, next.Bytes); err != nil {
+	if _, err := r.keeper.save(ctx, r.ref, current.Bytes, &next, nil); err != nil {
 		return current
 	}
 	r.proved = confirmed
@@ -144,7 +144,7 @@ func (k *Keeper) bind(ctx context.Context, b *bound, registered *device.Binding)
 	if err != nil {
 		return err
 	}
-	_, err = k.Store.Save(ctx, b.ref.ID, b.stored.Bytes, next.Bytes, b.ttl)
+	_, err = k.put(ctx, b.ref.ID, b.stored.Bytes, next.Bytes, b.ttl, hasLarge(next.Members), nil)
 	if errors.Is(err, driver.ErrNotFound) {
 		return ErrEnded
 	}

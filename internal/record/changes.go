@@ -13,7 +13,7 @@ import (
 type change struct {
 	kind   changeKind
 	key    string                                    // of all kinds but clearing
-	raw    []byte                                    // of setting
+	raw    []byte                                    // of setting, and a large of settingLarge
 	update func(raw []byte, ok bool) ([]byte, error) // of updating
 }
 
@@ -24,7 +24,12 @@ const (
 	updating
 	deleting
 	clearing
+	settingLarge
+	deletingLarge
 )
+
+// isLarge reports whether its key is that of a large value.
+func (c *change) isLarge() bool { return c.kind == settingLarge || c.kind == deletingLarge }
 
 func (c *change) do(members *object.Object) error {
 	switch c.kind {
@@ -45,6 +50,9 @@ func (c *change) do(members *object.Object) error {
 		members.Delete(c.key)
 	case clearing:
 		value.DeleteVisible(members)
+		members.Delete(largeKey)
+	case settingLarge, deletingLarge:
+		return changeLarge(members, c.key, c.raw)
 	}
 	return nil
 }
@@ -100,16 +108,21 @@ func (c *changes) add(next change) {
 // compact drops changes that later ones make pointless: what was done to a key before it was set or deleted, or before
 // all were cleared. So a stream that sets the same keys for hours keeps no more than one change for each.
 func (c *changes) compact() {
-	replaced, cleared := make(map[string]bool), false
+	type name struct {
+		key   string
+		large bool
+	}
+	replaced, cleared := make(map[name]bool), false
 	kept := c.list[:0:0]
 	for _, change := range slices.Backward(c.list[c.sent:]) {
-		if cleared || replaced[change.key] && change.kind != clearing {
+		what := name{change.key, change.isLarge()}
+		if cleared || replaced[what] && change.kind != clearing {
 			continue
 		}
 		kept = append(kept, change)
 		switch change.kind {
-		case setting, deleting:
-			replaced[change.key] = true
+		case setting, deleting, settingLarge, deletingLarge:
+			replaced[what] = true
 		case clearing:
 			cleared = true
 		}
@@ -153,10 +166,14 @@ func (c *changes) areNone() bool { return len(c.list) == 0 }
 // removeTouched removes from members what any of the changes concerns.
 func (c *changes) removeTouched(members *object.Object) {
 	for i := range c.list {
-		if c.list[i].kind == clearing {
+		switch change := &c.list[i]; {
+		case change.kind == clearing:
 			*members = object.Object{}
 			return
+		case change.isLarge():
+			_ = changeLarge(members, change.key, nil) // cannot fail, for it removes
+		default:
+			members.Delete(change.key)
 		}
-		members.Delete(c.list[i].key)
 	}
 }

@@ -68,6 +68,9 @@ func (k *Keeper) destroy(ctx context.Context, id string, stored []byte) (found, 
 		switch {
 		case err == nil:
 			k.leave(ctx, id)
+			if v, err := value.Parse(stored); err == nil && hasLarge(v.Members) {
+				k.removeAllParts(ctx, id)
+			}
 			return found{value: value.Value{Bytes: stored}}, nil
 		case errors.Is(err, driver.ErrNotFound):
 			return found{}, nil

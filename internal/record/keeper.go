@@ -20,6 +20,7 @@ type Keeper struct {
 	Classes    map[uint8]Lifetimes // has 0
 	MaxBytes   int
 	Limit      int                                // of the sessions of a user; 0 is any number
+	MaxLarge   int                                // bytes of all large values of a session
 	Bindings   bool                               // are looked at, also if no session is bound anew
 	Bound      bool                               // sessions of users can be bound to a device
 	RefuseMore bool                               // than Limit
@@ -27,6 +28,7 @@ type Keeper struct {
 	Observe    func(ctx context.Context, act Act) // nil: nobody does
 
 	turns turns
+	known known
 }
 
 // Lifetimes are how long the sessions of a class live.
@@ -85,8 +87,16 @@ func (k *Keeper) load(ctx context.Context, ref token.Reference) (found, time.Dur
 	if isOver(ttl) {
 		return found{}, 0, driver.ErrNotFound
 	}
+	store, canLarge := k.Store.(driver.Large)
+	if canLarge && k.known.has(ref.ID) {
+		return k.loadLarge(ctx, ref, store)
+	}
 	text, err := k.Store.Load(ctx, ref.ID, ttl)
 	f, err := k.found(ctx, ref.ID, text, err)
+	if err == nil && canLarge && hasLarge(f.value.Members) {
+		k.known.add(ref.ID)
+		return k.loadLarge(ctx, ref, store)
+	}
 	return f, ttl, err
 }
 
@@ -131,6 +141,9 @@ func (k *Keeper) read(ctx context.Context, id string, text []byte) (found, error
 		return found{}, errInvalid
 	}
 	f := found{value: v, mark: markOf(v.Members)}
+	if f.mark != nil && f.mark.marker != nil {
+		f.mark.marker.from = id
+	}
 	if f.mark == nil && driver.UserOf(id) != "" {
 		var ok bool
 		if f.owner, ok = ownerOf(v.Members, id); !ok {
@@ -154,33 +167,64 @@ func (k *Keeper) logInvalid(ctx context.Context, id string, err error) {
 }
 
 // begin stores the first value of a session, under an ID that is not in use.
-func (k *Keeper) begin(ctx context.Context, ref token.Reference, first []byte) error {
-	_, err := k.Store.Save(ctx, ref.ID, nil, first, k.ttl(ref))
+func (k *Keeper) begin(ctx context.Context, ref token.Reference, first *value.Value, parts []driver.Part) error {
+	_, err := k.put(ctx, ref.ID, nil, first.Bytes, k.ttl(ref), hasLarge(first.Members), parts)
 	if errors.Is(err, driver.ErrConflict) || errors.Is(err, driver.ErrNotFound) {
 		return fmt.Errorf("session: the store refused the new ID %s: %v", ref.ID, err)
 	}
 	return err
 }
 
-// save stores next in place of was; see driver.Store for the errors.
-func (k *Keeper) save(ctx context.Context, ref token.Reference, was, next []byte) (current []byte, err error) {
+// save stores next, with parts, in place of was; see driver.Store for the errors.
+func (k *Keeper) save(ctx context.Context, ref token.Reference, was []byte, next *value.Value, parts []driver.Part) (current []byte, err error) {
 	ttl := k.ttl(ref)
 	if isOver(ttl) {
 		return nil, driver.ErrNotFound
 	}
-	return k.Store.Save(ctx, ref.ID, was, next, ttl)
+	return k.put(ctx, ref.ID, was, next.Bytes, ttl, hasLarge(next.Members), parts)
 }
 
-// mark is save of a marker.
-func (k *Keeper) mark(ctx context.Context, ref token.Reference, was, marker []byte) (current []byte, err error) {
+// mark is save of a marker. Large values live as long.
+func (k *Keeper) mark(ctx context.Context, ref token.Reference, was *value.Value, marker []byte) (current []byte, err error) {
 	ttl := min(k.ttl(ref), markerTTL)
 	if isOver(ttl) {
 		return nil, driver.ErrNotFound
 	}
-	return k.Store.Save(ctx, ref.ID, was, marker, ttl)
+	return k.put(ctx, ref.ID, was.Bytes, marker, ttl, hasLarge(was.Members), nil)
 }
 
 // remove deletes a session whose value has not changed; see driver.Store for the errors.
 func (k *Keeper) remove(ctx context.Context, id string, was []byte) (current []byte, err error) {
 	return k.Store.Delete(ctx, id, was)
+}
+
+// large returns the store as one of large values, or why it has none.
+func (k *Keeper) large() (driver.Large, error) {
+	store, ok := k.Store.(driver.Large)
+	if !ok {
+		return nil, fmt.Errorf("session: no large values with a store of the type %T: %w", k.Store, errors.ErrUnsupported)
+	}
+	return store, nil
+}
+
+// loadLarge is load of a session that has large values, which live as long.
+func (k *Keeper) loadLarge(ctx context.Context, ref token.Reference, store driver.Large) (found, time.Duration, error) {
+	ttl := k.ttl(ref)
+	text, err := store.LoadLarge(ctx, ref.ID, ttl)
+	f, err := k.found(ctx, ref.ID, text, err)
+	if err == nil && !hasLarge(f.value.Members) {
+		k.known.remove(ref.ID)
+	}
+	return f, ttl, err
+}
+
+// put stores next in the place of was. withParts says that the session has large values, or had some, which are to live as
+// long.
+func (k *Keeper) put(ctx context.Context, id string, was, next []byte, ttl time.Duration, withParts bool, parts []driver.Part) ([]byte, error) {
+	if withParts {
+		if store, err := k.large(); err == nil {
+			return store.SaveLarge(ctx, id, was, next, ttl, parts...)
+		}
+	}
+	return k.Store.Save(ctx, id, was, next, ttl)
 }

@@ -62,6 +62,7 @@ type marker struct {
 	Until  int64           `json:"until"` // in Unix milliseconds; the key may live longer
 	To     string          `json:"to"`    // the new ID, which is no credential
 	Values json.RawMessage `json:"values,omitempty"`
+	from   string          // the ID that it was found in the place of
 }
 
 // newMarker returns the marker of a renewal to the ID to. Values are for a second renewal by the same browser.

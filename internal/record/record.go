@@ -24,6 +24,7 @@ type Record struct {
 	state
 	members object.Object // what is stored, with the changes
 	changes changes       // since the last save
+	parts   parts         // set by the changes, and what is left of failed saves
 	todo
 
 	proved    *device.Binding // of the session that Prove has found proved
@@ -170,14 +171,18 @@ func (r *Record) Discard() {
 	}
 	r.members, r.unsure, r.todo = r.stored.Members, nil, todo{}
 	r.changes.drop()
+	r.parts = nil
 }
 
 // Free gives back memory. What is stored is not known any more; the members can still be read.
-func (r *Record) Free() { r.stored.Free() }
+func (r *Record) Free() {
+	r.stored.Free()
+	r.parts = nil
+}
 
 // forget makes r an empty session that is not stored.
 func (r *Record) forget() {
-	r.state, r.members, r.todo = state{}, object.Object{}, todo{}
+	r.state, r.members, r.todo, r.parts = state{}, object.Object{}, todo{}, nil
 	r.changes.drop()
 }
 

@@ -31,13 +31,14 @@ func (r *Record) replaceToken(ctx context.Context) error {
 	if err := r.endRivals(ctx); err != nil {
 		return err
 	}
-	n := &renewal{Record: r, user: r.User()}
+	n := &renewal{Record: r, user: r.User(), source: r.ref.ID}
 	n.fresh = r.keeper.newToken(n.user, r.Class())
 	if err := n.begin(ctx); err != nil {
 		return err
 	}
 	err := n.run(ctx)
 	if err == nil {
+		n.tidy(ctx)
 		r.finish(n.fresh, n.next)
 		return nil
 	}
@@ -114,7 +115,7 @@ func (n *renewal) replaceOld(ctx context.Context) error {
 // mark puts the marker in the place of the old value.
 func (n *renewal) mark(ctx context.Context) error {
 	for try := 0; ; try++ {
-		current, err := n.keeper.mark(ctx, n.ref, n.stored.Bytes, n.marker())
+		current, err := n.keeper.mark(ctx, n.ref, &n.stored, n.marker())
 		switch {
 		case err == nil:
 			return nil
@@ -152,6 +153,9 @@ func (n *renewal) marker() []byte {
 		return m.Bytes
 	}
 	values := value.Visible(n.stored.Members)
+	if raw, ok := n.stored.Members.Get(largeKey); ok {
+		values.Set(largeKey, raw)
+	}
 	n.changes.removeTouched(&values)
 	m := newMarker(n.fresh.ID, &values)
 	return m.Bytes

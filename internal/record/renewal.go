@@ -31,6 +31,8 @@ type renewal struct {
 	// unsure says that it is not known whether the new session counts, so that it is left where it is.
 	unsure bool
 	next   value.Value // what is stored under the new ID
+	source string      // the ID that its large values come from
+	copied []string    // the parts that the new ID has
 }
 
 // finish makes the session the one of a new token.
@@ -47,13 +49,20 @@ func (n *renewal) begin(ctx context.Context) error {
 	if err := n.setMembers(n.members); err != nil {
 		return err
 	}
-	return n.keeper.begin(ctx, n.fresh.Reference, n.next.Bytes)
+	parts, err := n.partsToCopy(ctx)
+	if err != nil {
+		return err
+	}
+	return n.keeper.begin(ctx, n.fresh.Reference, &n.next, parts)
 }
 
 // undo removes the new session, whose token nobody has. If that fails, it expires.
 func (n *renewal) undo(ctx context.Context) {
 	_, _ = n.keeper.remove(ctx, n.fresh.ID, nil)
 	n.keeper.leave(ctx, n.fresh.ID)
+	if len(n.copied) > 0 {
+		n.keeper.removeAllParts(ctx, n.fresh.ID)
+	}
 }
 
 // setMembers makes members what the new ID gets next, with the user.
@@ -77,7 +86,11 @@ func (n *renewal) store(ctx context.Context, members object.Object) error {
 	if err := n.setMembers(members); err != nil {
 		return err
 	}
-	_, err := n.keeper.save(ctx, n.fresh.Reference, was, n.next.Bytes)
+	parts, err := n.partsToCopy(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = n.keeper.save(ctx, n.fresh.Reference, was, &n.next, parts)
 	switch {
 	case errors.Is(err, driver.ErrNotFound), errors.Is(err, driver.ErrConflict):
 		if n.signing != nil {
@@ -100,4 +113,34 @@ func (n *renewal) storeOwn(ctx context.Context) error {
 		return n.end(ctx, ErrEnded)
 	}
 	return n.store(ctx, own)
+}
+
+// partsToCopy returns the parts that the new ID lacks: those that this request has set, and those of the old session. One
+// that has gone meanwhile is left out: then the old session has another value, which the marker meets.
+func (n *renewal) partsToCopy(ctx context.Context) (missing []driver.Part, err error) {
+	for _, name := range without(largeOf(n.next.Members).parts(), n.copied) {
+		text, ok := n.parts.text(name)
+		if !ok {
+			text, err = n.keeper.part(ctx, n.source, name)
+		}
+		if errors.Is(err, driver.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		missing = append(missing, driver.Part{Name: name, Text: text})
+		n.copied = append(n.copied, name)
+	}
+	return missing, nil
+}
+
+// tidy removes the parts that neither session needs: of the new one those that were replaced while they were copied, and
+// all of the old one, if no second renewal can ask for them.
+func (n *renewal) tidy(ctx context.Context) {
+	n.keeper.removeParts(ctx, n.fresh.ID, without(n.copied, largeOf(n.next.Members).parts()))
+	if n.owner.user() != "" && hasLarge(n.stored.Members) {
+		n.keeper.removeAllParts(ctx, n.ref.ID)
+	}
+	n.parts = nil
 }

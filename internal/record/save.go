@@ -26,7 +26,11 @@ func (r *Record) IsPromising() bool { return r.signing != nil || r.others != 0 }
 // belong to a new privilege, and must not go to the old token.
 func (r *Record) Save(ctx context.Context, gone error) error {
 	w, told := r.watch(ctx), r.told
+	id, parts := r.ref.ID, r.parts
 	err := r.save(ctx, gone)
+	if r.over != nil {
+		r.keeper.removeParts(ctx, id, parts.there())
+	}
 	if err != nil && r.told == told {
 		r.tell(ctx, w, Act{Kind: Update}, err) // so that every save that fails is told
 	}
@@ -100,8 +104,10 @@ func (r *Record) Touch(ctx context.Context) error {
 	return err
 }
 
-func (r *Record) touch(ctx context.Context) error {
-	found, ttl, err := r.keeper.load(ctx, r.ref)
+func (r *Record) touch(ctx context.Context) error { return r.reload(ctx, (*Keeper).load) }
+
+func (r *Record) reload(ctx context.Context, fetch fetch) error {
+	found, ttl, err := fetch(r.keeper, ctx, r.ref)
 	switch {
 	case errors.Is(err, driver.ErrNotFound):
 		return r.end(ctx, ErrEnded)

@@ -15,6 +15,7 @@ import (
 // second goes on where another renewal of the same session was first, which has left this marker. A second click on
 // "sign in" gets what the visitor had; whatever else meets a marker does nothing.
 func (n *renewal) second(ctx context.Context, first *marker) error {
+	n.source = first.from
 	of, own := driver.UserOf(first.To), driver.UserOf(n.fresh.ID)
 	switch {
 	case n.owner.user() != "", n.signing == nil && of != "":

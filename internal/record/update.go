@@ -6,6 +6,7 @@ import (
 
 	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/object"
+	"github.com/sessionkv/session/internal/value"
 )
 
 // update replaces what is stored by the members of this request. When another request was faster, it makes the changes
@@ -55,9 +56,10 @@ func (r *Record) tryUpdate(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	r.tries++
-	current, err := r.replace(ctx, next.Bytes)
+	current, err := r.replace(ctx, &next)
 	switch {
 	case err == nil:
+		r.removeParts(ctx, r.stored.Members, next.Members)
 		r.saved(next)
 		return true, nil
 	case errors.Is(err, driver.ErrConflict):
@@ -71,15 +73,18 @@ func (r *Record) tryUpdate(ctx context.Context) (done bool, err error) {
 }
 
 // replace stores next in place of what is stored, if that is what this request knows. ErrEnded says that nothing is.
-func (r *Record) replace(ctx context.Context, next []byte) (current []byte, err error) {
-	current, err = r.keeper.save(ctx, r.ref, r.stored.Bytes, next)
+func (r *Record) replace(ctx context.Context, next *value.Value) (current []byte, err error) {
+	parts := r.parts.missing(largeOf(next.Members).parts())
+	current, err = r.keeper.save(ctx, r.ref, r.stored.Bytes, next, parts)
 	switch {
 	case err == nil:
 		r.keptFor(r.keeper.ttl(r.ref))
 		return nil, nil
 	case errors.Is(err, driver.ErrConflict):
+		r.parts.arrived(parts)
 		return current, err
 	case errors.Is(err, driver.ErrNotFound):
+		r.parts.arrived(parts)
 		return nil, r.end(ctx, ErrEnded)
 	}
 	r.stored.LeaveToOthers() // the store may still be sending it
@@ -91,11 +96,12 @@ func (r *Record) repeatUnsure(ctx context.Context) error {
 	if r.unsure == nil {
 		return nil
 	}
-	sent := r.unsure.Bytes
-	current, err := r.replace(ctx, sent)
+	sent := *r.unsure
+	current, err := r.replace(ctx, &sent)
 	switch {
 	case err == nil:
-		current = sent
+		r.removeParts(ctx, r.stored.Members, sent.Members)
+		current = sent.Bytes
 	case errors.Is(err, driver.ErrConflict):
 		err = errors.New("session: it is not known whether an earlier save took place, for another request has saved since")
 	default:
@@ -103,5 +109,21 @@ func (r *Record) repeatUnsure(ctx context.Context) error {
 	}
 	r.unsure = nil
 	r.changes.dropSent()
-	return errors.Join(err, r.rebaseOn(ctx, current))
+	err = errors.Join(err, r.rebaseOn(ctx, current))
+	if r.over == nil {
+		r.removeParts(ctx, object.Object{}, r.stored.Members, r.members)
+	}
+	return err
+}
+
+// removeParts removes the parts that were before, or that a save that failed has left, but for those that are kept. Those
+// that are stored are no more the request's.
+func (r *Record) removeParts(ctx context.Context, before object.Object, kept ...object.Object) {
+	gone := append(largeOf(before).parts(), r.parts.there()...)
+	for _, members := range kept {
+		names := largeOf(members).parts()
+		gone = without(gone, names)
+	}
+	r.keeper.removeParts(ctx, r.ref.ID, gone)
+	r.parts.saved(append(gone, largeOf(kept[0]).parts()...))
 }

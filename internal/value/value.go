@@ -32,6 +32,12 @@ func newRev() []byte {
 	return append(rev, '"')
 }
 
+// NewRevision returns a text that is new with every call.
+func NewRevision() string {
+	rev := newRev()
+	return string(rev[1 : len(rev)-1])
+}
+
 // A Value is one value of a session: as it is stored, and its members. The zero Value is that of a session that is not
 // stored.
 type Value struct {

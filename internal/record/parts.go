@@ -1,0 +1,70 @@
+package record
+
+import "github.com/sessionkv/session/driver"
+
+// parts are the large values that a request has set, by the names of their parts, until they are saved. The zero value
+// has none.
+type parts map[string]*part
+
+type part struct {
+	text  []byte
+	there bool // the store has it, although the save that it belongs to has failed
+}
+
+func (p *parts) add(name string, text []byte) {
+	if *p == nil {
+		*p = make(parts)
+	}
+	(*p)[name] = &part{text: text}
+}
+
+func (p parts) text(name string) (text []byte, ok bool) {
+	found := p[name]
+	if found == nil {
+		return nil, false
+	}
+	return found.text, true
+}
+
+// missing returns those of names that the store does not have.
+func (p parts) missing(names []string) (missing []driver.Part) {
+	for _, name := range names {
+		if found := p[name]; found != nil && !found.there {
+			missing = append(missing, driver.Part{Name: name, Text: found.text})
+		}
+	}
+	return missing
+}
+
+// arrived notes that the store has them.
+func (p parts) arrived(sent []driver.Part) {
+	for i := range sent {
+		if found := p[sent[i].Name]; found != nil {
+			found.there = true
+		}
+	}
+}
+
+// there are the names of those that the store has.
+func (p parts) there() (names []string) {
+	for name, found := range p {
+		if found.there {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// drop forgets one that the store does not have.
+func (p parts) drop(name string) {
+	if found := p[name]; found != nil && !found.there {
+		delete(p, name)
+	}
+}
+
+// saved forgets those of names, which belong to what is stored.
+func (p parts) saved(names []string) {
+	for _, name := range names {
+		delete(p, name)
+	}
+}
