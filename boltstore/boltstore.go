@@ -145,9 +145,6 @@ func (s *Store) look(id string) (l look, err error) {
 	return l, err
 }
 
-// clone never returns nil, which would say that nothing is stored.
-func clone(value []byte) []byte { return append([]byte{}, value...) }
-
 // An outcome is what a change has come to.
 type outcome struct {
 	value []byte
