@@ -41,10 +41,10 @@ func (k Key[T]) Has(s *Session) bool {
 // Set stores value; see [Session.Set] for the errors.
 func (k Key[T]) Set(s *Session, value T) error { return s.Set(string(k), value) }
 
-// Update replaces the value of the key by fn of it; fn gets the zero T if there is none. If another request saves the
-// session first, fn is called again with the newer value: of n simultaneous updates none is lost. So fn must depend on
-// its argument alone, which it may change in place. It must not use a Session, nor must a T that encodes itself: Update
-// panics where it would wait for itself.
+// Update replaces the value of the key by fn of it; fn gets the zero T if there is none, so a map has to be made first.
+// If another request saves the session first, fn is called again with the newer value: of n simultaneous updates none is
+// lost. So fn must depend on its argument alone, which it may change in place. It must not use a Session, nor must a T
+// that encodes itself: Update panics where it would wait for itself.
 //
 // It returns an error, and changes nothing, if what is stored is not a T; and the errors of [Session.Set].
 func (k Key[T]) Update(s *Session, fn func(T) T) error {
