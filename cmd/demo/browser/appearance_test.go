@@ -83,8 +83,8 @@ func TestAppearance(t *testing.T) {
 	look("demo away")
 }
 
-// audit returns what is wrong with how the page looks: parts that stick out, a time in two lines, and text with less contrast than WCAG 2.2,
-// 1.4.3, asks for.
+// audit returns what is wrong with how the page looks: parts that stick out, a time in two lines, and text with less
+// contrast than WCAG 2.2, 1.4.3, asks for.
 const audit = `(() => {
 	const faults = [];
 	const width = document.documentElement.clientWidth;
