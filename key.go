@@ -41,10 +41,10 @@ func (k Key[T]) Has(s *Session) bool {
 // Set stores value; see [Session.Set] for the errors.
 func (k Key[T]) Set(s *Session, value T) error { return s.Set(string(k), value) }
 
-// Update replaces the value of the key by fn of it. If there is none, fn gets the zero T. If another request saves the
-// session first, fn is called again with the newer value. Therefore of n simultaneous updates none is lost. The result
-// of fn must depend only on its argument, which fn may change in place. Neither fn nor a T that encodes itself may use
-// a Session. Update panics if one does, because it would wait for itself.
+// Update replaces the value of the key by fn of it. If there is none, fn gets the zero T, so that a map has to be made
+// first. If another request saves the session first, fn is called again with the newer value. Therefore of n
+// simultaneous updates none is lost. The result of fn must depend only on its argument, which fn may change in place.
+// Neither fn nor a T that encodes itself may use a Session. Update panics if one does, because it would wait for itself.
 //
 // It returns an error, and changes nothing, if what is stored is not a T. It also returns the errors of [Session.Set].
 func (k Key[T]) Update(s *Session, fn func(T) T) error {

@@ -41,8 +41,8 @@ func New(tb testing.TB) *session.Manager {
 
 // Do calls fn with the session of r, as a handler of sessions would get it, and saves what fn has changed. Call it
 // before the handler under test to prepare the session: r has the cookie afterwards. Call it after the handler to look
-// at what the handler has stored. If the handler gave the session a new token, first make a request with the cookies of
-// its response.
+// at what the handler has stored. If the handler has begun the session or given it a new token, as a sign-in does, r
+// leads to no session: call Do with a new request that has the cookies of the handler's response.
 //
 // An error of fn, of the load or of the save ends the test. Call Do from the goroutine of the test.
 func Do(tb testing.TB, sessions *session.Manager, r *http.Request, fn func(s *session.Session) error) {
