@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -132,12 +133,17 @@ var contestants = []contestant{
 }
 
 func contestantNamed(name string) (contestant, error) {
-	for _, c := range contestants {
-		if c.name == name {
-			return c, nil
-		}
+	if found := contestantsNamed(name); len(found) == 1 {
+		return found[0], nil
 	}
 	return contestant{}, fmt.Errorf("no contestant %q", name)
+}
+
+// contestantsNamed are those of these names, in the order of their turns.
+func contestantsNamed(names ...string) []contestant {
+	return slices.DeleteFunc(slices.Concat(contestants, largeContestants), func(c contestant) bool {
+		return !slices.Contains(names, c.name)
+	})
 }
 
 // newPool returns the pool that all but session use: of 64 connections, which a 65th call waits for. Without that limit redigo

@@ -122,7 +122,7 @@ func openClient(address string, size int) (*client, error) {
 		return c, err
 	}
 	c.requests = map[work][]byte{begin: fresh}
-	for _, w := range []work{untouched, read, write} {
+	for _, w := range []work{untouched, read, write, beside, readLarge} {
 		c.requests[w] = appendRequest(nil, w, size, c.cookie)
 	}
 	if err := c.do(c.requests[read]); err != nil {

@@ -195,7 +195,7 @@ func (b *bench) startProfile() error {
 	if b.profile == "" || len(b.plan.cells) == 0 {
 		return nil
 	}
-	server, _, err := b.server(nameSession, b.plan.cells[0].network)
+	server, _, err := b.server(b.plan.cells[0].own(), b.plan.cells[0].network)
 	if err != nil {
 		return err
 	}
@@ -206,7 +206,7 @@ func (b *bench) stopProfile() error {
 	if b.profile == "" || len(b.plan.cells) == 0 {
 		return nil
 	}
-	server, _, err := b.server(nameSession, b.plan.cells[0].network)
+	server, _, err := b.server(b.plan.cells[0].own(), b.plan.cells[0].network)
 	if err != nil {
 		return err
 	}

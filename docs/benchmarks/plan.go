@@ -23,11 +23,25 @@ func (c cell) String() string {
 	return fmt.Sprintf("%s, %s, %s, %s", c.work, sizeName(c.size), connections, c.network)
 }
 
-// contestants are those that the cell is for: bare does no work but the one without a session.
+// contestants are those that the cell is for: bare does no work but the one without a session, and few have large values.
 func (c cell) contestants() []contestant {
+	switch c.work {
+	case beside:
+		return contestantsNamed(nameSession, nameLarge, nameHash)
+	case readLarge:
+		return contestantsNamed(nameHGET, nameLarge, nameHash)
+	}
 	return slices.DeleteFunc(slices.Clone(contestants), func(x contestant) bool {
 		return x.name == nameBare && c.work != untouched
 	})
+}
+
+// own is the contestant that stands for this repository.
+func (c cell) own() string {
+	if c.work == beside || c.work == readLarge {
+		return nameLarge
+	}
+	return nameSession
 }
 
 // A plan says what is measured, and how long.
@@ -51,10 +65,15 @@ func shortPlan() plan {
 			{read, size4kB, 32, "unix"},
 			{write, size4kB, 32, "unix"},
 			{read, size4kB, 32, "tcp"},
+			{beside, size4kB, largeSessions, "unix"},
+			{readLarge, size4kB, largeSessions, "unix"},
 		},
 		rounds: 3, slice: 300 * time.Millisecond, saves: 3, large: 3, largeSize: size10MB, inspected: 100, inspectedSizes: budgetSizes,
 	}
 }
+
+// largeSessions are so few because each has 10 MB, with each contestant.
+const largeSessions = 16
 
 func fullPlan() plan {
 	p := plan{rounds: 7, slice: 500 * time.Millisecond, saves: 9, large: 9, largeSize: size10MB, inspected: 500, inspectedSizes: budgetSizes}
@@ -75,6 +94,8 @@ func fullPlan() plan {
 	add("tcp", read, []int{size200B}, 32)
 	add("tcp", read, []int{size4kB}, 1, 32, 256)
 	add("tcp", write, []int{size4kB}, 32, 256)
+	add("unix", beside, []int{size4kB}, 1, largeSessions)
+	add("unix", readLarge, []int{size4kB}, 1, largeSessions)
 	return p
 }
 
@@ -99,7 +120,7 @@ func (p *plan) empty() bool { return len(p.cells)+p.inspected+p.saves+p.large ==
 
 // sliceFor is longer where a request takes longer.
 func (p *plan) sliceFor(c cell) time.Duration {
-	if c.size >= size1MB {
+	if c.size >= size1MB || c.work == readLarge {
 		return 2 * p.slice
 	}
 	return p.slice
@@ -142,13 +163,23 @@ func (r *results) rates(contestant string) []float64 {
 	return r.values(contestant, func(s sample) float64 { return s.rate })
 }
 
+func (r *results) redisCPU(contestant string) []float64 {
+	return r.values(contestant, func(s sample) float64 { return s.redisCPU.Seconds() })
+}
+
 // ratio compares the rates of two contestants.
 func (r *results) ratio(a, b string) spread { return spreadOf(ratios(r.rates(a), r.rates(b))) }
 
-// floor is what a user would have without any library: for the route that uses no session that is bare.
+// floor is what a user would have without any library: for the route that uses no session that is bare. What is done
+// beside large values is compared with a session that has none.
 func (r *results) floor() string {
-	if r.cell.work == untouched {
+	switch r.cell.work {
+	case untouched:
 		return nameBare
+	case beside:
+		return nameSession
+	case readLarge:
+		return nameHGET
 	}
 	return nameFloor
 }
@@ -156,7 +187,7 @@ func (r *results) floor() string {
 // bestRival is the rival with the highest median.
 func (r *results) bestRival() string {
 	best, highest := "", 0.0
-	for _, c := range contestants {
+	for _, c := range r.cell.contestants() {
 		if rate := median(r.rates(c.name)); c.rival && rate > highest {
 			best, highest = c.name, rate
 		}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,7 +67,7 @@ func (o *outcome) report(w io.Writer, charts []chart) {
 	fmt.Fprint(w, "\n## Contestants\n\n",
 		"All serve the same routes with the same response of 16 bytes, each in a process of its own. They use the pool of 64 redigo connections that the floor has, ",
 		"except session, which is on what `redisstore.Open` makes.\n\n")
-	for _, c := range contestants {
+	for _, c := range slices.Concat(contestants, largeContestants) {
 		fmt.Fprintf(w, "- **%s**: %s\n", c.name, c.about)
 	}
 }
@@ -78,15 +79,15 @@ for a while falls out. In brackets is the middle half of the rounds: where it sp
 
 The load comes from a process of its own over HTTP/1.1 connections that are kept alive, each with the cookie of a session of its own. The session is
 a JSON object of texts, lists of texts, numbers and truth values; a request reads one small number of it, or reads it and stores it one higher. The size is
-that of the JSON. "unix" and "tcp" are how the server reaches Redis; the client always comes over TCP.
+that of the JSON. In the works with values of 1 MB it is that of the small values, and "session" has the large ones besides. "unix" and "tcp" are how the server reaches Redis; the client always comes over TCP.
 `
 
 func (o *outcome) overview(w io.Writer) {
 	t := newTable(w, "work", "floor", "session", "session / floor", "best rival", "its requests/s", "session / best rival")
 	for _, r := range o.cells {
-		rival := r.bestRival()
-		t.row(r.cell.String(), count(median(r.rates(r.floor()))), count(median(r.rates(nameSession))), factor(r.ratio(nameSession, r.floor())),
-			rival, count(median(r.rates(rival))), factor(r.ratio(nameSession, rival)))
+		rival, own := r.bestRival(), r.cell.own()
+		t.row(r.cell.String(), count(median(r.rates(r.floor()))), count(median(r.rates(own))), factor(r.ratio(own, r.floor())),
+			rival, count(median(r.rates(rival))), factor(r.ratio(own, rival)))
 	}
 }
 
@@ -174,7 +175,7 @@ func (r *results) table(w io.Writer) {
 	for _, c := range r.cell.contestants() {
 		rate := spreadOf(r.rates(c.name))
 		t.row(c.name, count(rate.median), count(rate.low)+" to "+count(rate.high),
-			factor(r.ratio(c.name, r.floor())), factor(r.ratio(nameSession, c.name)),
+			factor(r.ratio(c.name, r.floor())), factor(r.ratio(r.cell.own(), c.name)),
 			r.duration(c.name, func(s sample) time.Duration { return s.p50 }),
 			r.duration(c.name, func(s sample) time.Duration { return s.p99 }),
 			r.duration(c.name, func(s sample) time.Duration { return s.serverCPU }),

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -14,7 +15,8 @@ import (
 
 // invented returns what a run of the plan could have found.
 func invented(p plan) *outcome {
-	speed := map[string]float64{nameBare: 2, nameFloor: 1, nameSession: 1.04, nameUser: 1, "scs": 0.45, "scs JSON": 0.52, "scs idle": 0.3, "gorilla": 0.35, "gorilla JSON": 0.4}
+	speed := map[string]float64{nameBare: 2, nameFloor: 1, nameSession: 1.04, nameUser: 1, "scs": 0.45, "scs JSON": 0.52, "scs idle": 0.3, "gorilla": 0.35, "gorilla JSON": 0.4,
+		nameLarge: 1, nameHash: 0.6, nameHGET: 1.2}
 	o := &outcome{command: "go run .", started: time.Unix(1_790_000_000, 0), took: 14 * time.Minute, plan: p, budgets: make(map[budgetKey]budget)}
 	o.machine = machine{"go1.25.0", "7.0.15", "linux/amd64", "CPU", 2}
 	for _, c := range p.cells {
@@ -75,7 +77,7 @@ func TestWriteMakesAReportThatRefersToItsCharts(t *testing.T) {
 					t.Errorf("the report contains %q", never)
 				}
 			}
-			for _, c := range contestants {
+			for _, c := range slices.Concat(contestants, largeContestants) {
 				if !strings.Contains(string(report), "**"+c.name+"**") {
 					t.Errorf("the report does not describe %s", c.name)
 				}
@@ -111,7 +113,7 @@ func checkXML(t *testing.T, file string) {
 }
 
 func TestTargetsTellWhatIsMetFromWhatIsNot(t *testing.T) {
-	p := plan{rounds: 3, cells: []cell{{read, size4kB, 32, "unix"}}}
+	p := plan{rounds: 3, cells: []cell{{read, size4kB, 32, "unix"}, {beside, size4kB, 1, "unix"}, {readLarge, size4kB, 1, "unix"}}}
 	verdicts := func(o *outcome) map[string]string {
 		found := make(map[string]string)
 		for _, x := range o.targets() {
@@ -121,13 +123,16 @@ func TestTargetsTellWhatIsMetFromWhatIsNot(t *testing.T) {
 	}
 	full := verdicts(invented(p)) // session is at 1.04 of the floor, and at twice the best rival
 	for what, want := range map[string]string{
-		"read, 4 kB, 32 connections, unix, against floor":                    "met",
-		"read, 4 kB, 32 connections, unix, against the best rival, scs JSON": "**not met**",
-		"session of 10 MB, one small value read: time against a GETEX of it": "met",
-		"read: commands, and round trips":                                    "met",
-		"read and write: commands, and round trips":                          "**not met**",
-		"save of 1 MB: Redis CPU above a plain SET":                          "**not met**",
-		"untouched route, 4 kB, 40 values: allocations over bare":            "met",
+		"read, 4 kB, 32 connections, unix, against floor":                                                         "met",
+		"read, 4 kB, 32 connections, unix, against the best rival, scs JSON":                                      "**not met**",
+		"session of 10 MB, one small value read: time against a GETEX of it":                                      "met",
+		"read and write beside ten values of 1 MB, 4 kB, 1 connection, unix: time against a session without":      "met",
+		"read and write beside ten values of 1 MB, 4 kB, 1 connection, unix: Redis CPU against a session without": "met",
+		"read of one of ten values of 1 MB, 4 kB, 1 connection, unix: time against a bare HGET":                   "**not met**",
+		"read: commands, and round trips":                                                                         "met",
+		"read and write: commands, and round trips":                                                               "**not met**",
+		"save of 1 MB: Redis CPU above a plain SET":                                                               "**not met**",
+		"untouched route, 4 kB, 40 values: allocations over bare":                                                 "met",
 	} {
 		if full[what] != want {
 			t.Errorf("%s: %q, want %q", what, full[what], want)

@@ -11,7 +11,7 @@ import (
 // tinyPlan goes through everything once.
 func tinyPlan() plan {
 	return plan{
-		cells:  []cell{{untouched, size200B, 2, "unix"}, {end, size200B, 2, "unix"}},
+		cells:  []cell{{untouched, size200B, 2, "unix"}, {end, size200B, 2, "unix"}, {beside, size200B, 1, "unix"}, {readLarge, size200B, 1, "unix"}},
 		rounds: 1, slice: 5 * time.Millisecond, saves: 1, large: 1, largeSize: size64kB, inspected: 3, inspectedSizes: []int{size200B},
 	}
 }

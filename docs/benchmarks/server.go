@@ -22,6 +22,8 @@ const (
 	write     work = "write"     // reads one value and writes it
 	begin     work = "new"       // makes a session
 	end       work = "destroy"   // makes a session, then destroys it: two requests
+	beside    work = "beside"    // write, of a session that may have large values too
+	readLarge work = "large"     // reads one large value
 )
 
 func (w work) String() string {
@@ -34,6 +36,10 @@ func (w work) String() string {
 		return "new session"
 	case end:
 		return "new, then destroy"
+	case beside:
+		return "read and write beside ten values of 1 MB"
+	case readLarge:
+		return "read of one of ten values of 1 MB"
 	}
 	return string(w)
 }
@@ -59,8 +65,10 @@ func handler(l library) http.Handler {
 		case "/untouched":
 		case "/read":
 			visits, err = l.read(r)
-		case "/write":
+		case "/write", "/beside":
 			visits, err = l.write(w, r)
+		case "/large":
+			err = readLargeOf(l, r)
 		case "/new":
 			visits, err = firstVisits, l.begin(w, r, sizes[r.FormValue("size")]())
 		case "/destroy":

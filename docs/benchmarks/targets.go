@@ -48,6 +48,7 @@ func (o *outcome) targets() []target {
 	all := append(o.rateTargets(), o.userTargets()...)
 	all = append(all, o.saveTargets()...)
 	all = append(all, o.largeTarget())
+	all = append(all, o.besideTargets()...)
 	all = append(all, o.allocTargets()...)
 	return append(all, o.commandTargets()...)
 }
@@ -153,6 +154,32 @@ func (o *outcome) largeTarget() target {
 		got:      fmt.Sprintf("%.2f (%.2f to %.2f)", ratio.median, ratio.low, ratio.high),
 		met:      ratio.median <= most,
 		measured: len(o.large.session) > 0,
+	}
+}
+
+// besideTargets limit what large values cost a request that does not use them, and one that reads one of them.
+func (o *outcome) besideTargets() []target {
+	var all []target
+	for _, r := range o.cells {
+		time := spreadOf(ratios(r.rates(r.floor()), r.rates(nameLarge)))
+		switch r.cell.work {
+		case beside:
+			redis := spreadOf(ratios(r.redisCPU(nameLarge), r.redisCPU(r.floor())))
+			all = append(all, atMost(r, "time against a session without", time, 1.15), atMost(r, "Redis CPU against a session without", redis, 1.15))
+		case readLarge:
+			all = append(all, atMost(r, "time against a bare HGET", time, 1.1))
+		}
+	}
+	return all
+}
+
+func atMost(r *results, what string, ratio spread, most float64) target {
+	return target{
+		what:     fmt.Sprintf("%s: %s", r.cell, what),
+		want:     fmt.Sprintf("≤ %.2f", most),
+		got:      fmt.Sprintf("%.2f (%.2f to %.2f)", ratio.median, ratio.low, ratio.high),
+		met:      ratio.median <= most,
+		measured: true,
 	}
 }
 
