@@ -1,13 +1,16 @@
 package session_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sessionkv/session"
+	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/internal/testkit"
 	"github.com/sessionkv/session/memstore"
@@ -204,6 +207,50 @@ func TestAllocationsOfASave(t *testing.T) {
 		}))
 		if got := allocations(handler); got > 15 {
 			t.Errorf("%.0f allocations with %d keys, at most 15 are allowed", got, n)
+		}
+	}
+}
+
+// constLargeStore is a ConstStore of large values, which it does not have.
+type constLargeStore struct{ testkit.ConstStore }
+
+func (s constLargeStore) LoadLarge(context.Context, string, time.Duration) ([]byte, error) {
+	return s.Value, nil
+}
+
+func (constLargeStore) SaveLarge(context.Context, string, []byte, []byte, time.Duration, ...driver.Part) ([]byte, error) {
+	return nil, nil
+}
+
+func (constLargeStore) Part(context.Context, string, string) ([]byte, error) {
+	return nil, driver.ErrNotFound
+}
+
+func (constLargeStore) RemoveParts(context.Context, string, ...string) error { return nil }
+
+// withLarge adds to the text of a session that it has n large values.
+func withLarge(text []byte, n int) []byte {
+	var all []string
+	for i := range n {
+		all = append(all, fmt.Sprintf(`"large%d":{"rev":"0123456789abcdef","bytes":1000}`, i))
+	}
+	return fmt.Appendf(nil, `%s,"_large":{%s}}`, text[:len(text)-1], strings.Join(all, ","))
+}
+
+// However many large values a session has, a save that changes none of them makes no more allocations.
+func TestAllocationsOfASaveBesideLargeValues(t *testing.T) {
+	if testkit.RaceEnabled {
+		t.Skip("the race detector makes sync.Pool forget at random")
+	}
+	for _, n := range []int{1, 100} {
+		manager := testkit.NewManager(t, session.Config{Store: constLargeStore{testkit.ConstStore{Value: withLarge(sessionOf(40, 4096), n)}}})
+		handler := manager.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if err := works["update"](w, r); err != nil {
+				t.Error(err)
+			}
+		}))
+		if got := allocations(handler); got > 15 {
+			t.Errorf("%.0f allocations with %d large values, at most 15 are allowed", got, n)
 		}
 	}
 }
