@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -37,6 +38,11 @@ func run(ctx context.Context, args []string) (err error) {
 	short := flags.Bool("short", false, "take about a minute, not fifteen: fewer cells and rounds")
 	folder := flags.String("o", "", "write the report to this `folder`; default report, or report-part with -short or -run")
 	only := flags.String("run", "", "measure only that whose name matches this `regexp`, as in '^read, 4 kB, 32 connections, unix|saves'")
+	var programs []string
+	flags.Func("server", "measure on this `program` of Redis or Valkey; given again, on another one too; default redis-server", func(program string) error {
+		programs = append(programs, program)
+		return nil
+	})
 	profile := flags.String("cpuprofile", "", "write a CPU profile of session's server to this `file`; best with -run")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -48,9 +54,16 @@ func run(ctx context.Context, args []string) (err error) {
 	if err != nil {
 		return err
 	}
-	p := fullPlan()
+	if programs == nil {
+		programs = []string{"redis-server"}
+	}
+	databases, err := newDatabases(programs)
+	if err != nil {
+		return err
+	}
+	p := fullPlan(databases)
 	if *short {
-		p = shortPlan()
+		p = shortPlan(databases)
 	}
 	if p.only(pattern); p.empty() {
 		return fmt.Errorf("-run %q matches nothing", *only)
@@ -72,7 +85,7 @@ func run(ctx context.Context, args []string) (err error) {
 	if err := errors.Join(err, b.stop()); err != nil {
 		return err
 	}
-	o.command = command(flags)
+	o.command = command(flags, databases)
 	if err := o.write(*folder); err != nil {
 		return err
 	}
@@ -81,8 +94,8 @@ func run(ctx context.Context, args []string) (err error) {
 	return nil
 }
 
-// command is what repeats the run: without the flags that name files.
-func command(flags *flag.FlagSet) string {
+// command is what repeats the run: without the flags that name files, and without the folders of the servers.
+func command(flags *flag.FlagSet, databases []database) string {
 	line := "go run ."
 	flags.Visit(func(f *flag.Flag) {
 		switch f.Name {
@@ -90,6 +103,10 @@ func command(flags *flag.FlagSet) string {
 			line += " -short=" + f.Value.String()
 		case "run":
 			line += fmt.Sprintf(" -run %q", f.Value)
+		case "server":
+			for _, d := range databases {
+				line += " -server " + filepath.Base(d.program)
+			}
 		}
 	})
 	return strings.Replace(line, "-short=true", "-short", 1)
