@@ -113,21 +113,18 @@ func TestEveryContestantKeepsASession(t *testing.T) {
 	}
 }
 
-// The commands of each contestant are what the comparison rests on: the rivals must send no more than their libraries do, and
-// session no more than it promises.
-func TestEveryContestantSendsItsCommands(t *testing.T) {
-	t.Parallel()
-	redis := testRedis(t)
+// commandsWanted are those of each work of each contestant.
+func commandsWanted(ifEqual bool) map[string]map[work][]string {
 	scsSave := []string{"MULTI", "SET", "PEXPIREAT", "EXEC"}
 	scsUse := []string{"GET"}
 	scsIdle := append([]string{"GET"}, scsSave...)
 	gorilla := map[work][]string{untouched: nil, read: {"GET"}, write: {"GET", "SETEX"}, begin: {"SETEX"}}
 	floor := map[work][]string{untouched: nil, read: {"GETEX"}, write: {"GETEX", "SET"}, begin: {"SET"}}
 	save := []string{"SET", "EVALSHA"}
-	if redis.ifEqual {
+	if ifEqual {
 		save = []string{"SET"}
 	}
-	want := map[string]map[work][]string{
+	return map[string]map[work][]string{
 		nameBare:    {untouched: nil, read: nil, write: nil, begin: nil},
 		nameRedigo:  floor,
 		nameRueidis: floor,
@@ -142,6 +139,14 @@ func TestEveryContestantSendsItsCommands(t *testing.T) {
 		"gorilla":      gorilla,
 		"gorilla JSON": gorilla,
 	}
+}
+
+// The commands of each contestant are what the comparison rests on: the rivals must send no more than their libraries do, and
+// session no more than it promises.
+func TestEveryContestantSendsItsCommands(t *testing.T) {
+	t.Parallel()
+	redis := testRedis(t)
+	want := commandsWanted(redis.ifEqual)
 	for _, c := range contestants {
 		t.Run(c.name, func(t *testing.T) {
 			s, err := newServer(c.name, redis.address("unix"))

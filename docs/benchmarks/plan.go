@@ -180,6 +180,12 @@ func (r *results) rates(contestant string) []float64 {
 // ratio compares the rates of two contestants.
 func (r *results) ratio(a, b string) spread { return spreadOf(ratios(r.rates(a), r.rates(b))) }
 
+// cpuRatio compares what their servers and the database spend on a work.
+func (r *results) cpuRatio(a, b string) spread {
+	spent := func(s sample) float64 { return (s.serverCPU + s.redisCPU).Seconds() }
+	return spreadOf(ratios(r.values(a, spent), r.values(b, spent)))
+}
+
 // best is the contestant of a kind that has the highest median.
 func (r *results) best(k kind) string {
 	best, highest := "", 0.0

@@ -64,7 +64,8 @@ func (o *outcome) report(w io.Writer, charts []chart) {
 			"All but the first two replace a value only if it is still the one that was read.", o.saveTables)
 	section(len(o.large.session) > 0, "A session of "+sizeName(o.plan.largeSize),
 		"One small value is read, by one goroutine, without HTTP.", o.largeTable)
-	section(len(o.cells) > 0, "All measurements", "p50 and p99 are how long a client waits; CPU is per request; that of the load generator includes what the network between it and the server takes.", o.cellTables)
+	section(len(o.cells) > 0, "All measurements", "p50 and p99 are how long a client waits. CPU is per request, and its ratio is that of the server and the database together. "+
+		"That of the load generator includes what the network between it and the server takes.", o.cellTables)
 	fmt.Fprint(w, "\n## Contestants\n\n",
 		"All serve the same routes with the same response of 16 bytes, each in a process of its own. The rivals use the pool of 64 redigo connections that the ",
 		"redigo floor has; session is on what `redisstore.Open` makes.\n\n")
@@ -213,11 +214,11 @@ func (o *outcome) cellTables(w io.Writer) {
 }
 
 func (r *results) table(w io.Writer) {
-	t := newTable(w, "", "requests/s", "middle half", "session / it", "p50", "p99", "server CPU", "database CPU", "load CPU")
+	t := newTable(w, "", "requests/s", "middle half", "session / it", "CPU, session / it", "p50", "p99", "server CPU", "database CPU", "load CPU")
 	for _, c := range r.cell.contestants() {
 		rate := spreadOf(r.rates(c.name))
 		t.row(c.name, count(rate.median), count(rate.low)+" to "+count(rate.high),
-			factor(r.ratio(nameSession, c.name)),
+			factor(r.ratio(nameSession, c.name)), factor(r.cpuRatio(nameSession, c.name)),
 			r.duration(c.name, func(s sample) time.Duration { return s.p50 }),
 			r.duration(c.name, func(s sample) time.Duration { return s.p99 }),
 			r.duration(c.name, serverCPU),
