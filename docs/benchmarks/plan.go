@@ -93,8 +93,8 @@ func shortPlan(databases []database) plan {
 // fullPlan has all cells for the first database, and for the others those that have targets.
 func fullPlan(databases []database) plan {
 	p := plan{
-		databases: databases, rounds: 7, slice: 400 * time.Millisecond, saves: 7, large: 7, largeSize: size10MB,
-		inspected: 500, inspectedSizes: budgetSizes,
+		databases: databases, rounds: 7, slice: 400 * time.Millisecond, saves: 5, large: 7, largeSize: size10MB,
+		inspected: 300, inspectedSizes: budgetSizes,
 	}
 	first := databases[0]
 	p.add(first, "unix", untouched, []int{size4kB}, 1, 32, 256)
