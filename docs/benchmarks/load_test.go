@@ -97,21 +97,29 @@ func TestTheGeneratorCountsAWriteThatChangesNothingAsFailed(t *testing.T) {
 
 func TestAResponseMayComeInPieces(t *testing.T) {
 	t.Parallel()
-	c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+	seen := make(chan bool)
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "16")
-		for _, part := range []string{"visits 0", "0000007\n"} {
-			_, _ = w.Write([]byte(part))
-			_ = http.NewResponseController(w).Flush()
+		_, _ = w.Write([]byte("visits 0"))
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case <-seen:
+		case <-r.Context().Done():
 		}
+		_, _ = w.Write([]byte("0000007\n"))
 	})
-	for range 3 {
-		c.content = nil
-		if err := c.once(write); err != nil {
-			t.Fatal(err)
-		}
-		if want := body(7); !bytes.Equal(c.content, want) {
-			t.Errorf("%q, want %q", c.content, want)
-		}
+	if err := c.send(write); err != nil {
+		t.Fatal(err)
+	}
+	if complete, err := c.receive(write); err != nil || complete {
+		t.Fatalf("after the first piece: %t, %v", complete, err)
+	}
+	close(seen)
+	if complete, err := c.receive(write); err != nil || !complete {
+		t.Fatalf("after the second piece: %t, %v", complete, err)
+	}
+	if want := body(7); !bytes.Equal(c.content, want) {
+		t.Errorf("%q, want %q", c.content, want)
 	}
 }
 
