@@ -163,8 +163,8 @@ func contestantNamed(name string) (contestant, error) {
 // poolSize is how many connections a pool has: that of go-redis, and that of redigo, on which the rivals are.
 const poolSize = 64
 
-// newPool returns a pool of redigo whose connections a further call waits for. Without that limit redigo
-// would dial for each further call, and throw the connection away after it.
+// newPool returns a pool of redigo, where a call waits for a connection if all are taken. Without that limit redigo would
+// dial for each further call, and throw the connection away after it.
 func newPool(a address) *redis.Pool {
 	return &redis.Pool{
 		MaxIdle:     poolSize,

@@ -22,7 +22,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// testDatabase is redis-server, or the program that SESSION_REDIS_SERVER names. Where it is not installed the test is skipped.
+// testDatabase is redis-server, or the program that SESSION_REDIS_SERVER names. Where it is not installed the test is
+// skipped.
 func testDatabase(t *testing.T) database {
 	t.Helper()
 	program := cmp.Or(os.Getenv("SESSION_REDIS_SERVER"), "redis-server")

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// load is the load generator's process. For each server it has clients with a connection and a session each, that stay from one
-// slice to the next.
+// load is the load generator's process. For each server it has clients with a connection and a session each, that stay from
+// one slice to the next.
 type load struct {
 	clients map[string][]*client // by the server's address
 }

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// A write that left the value as it was could be cheaper than one that does not, in a library and in the database. So the visits
-// of a session go up by one with each of them, under all the load that the generator makes.
+// A write that left the value as it was could be cheaper than one that does not, in a library and in the database. So the
+// visits of a session go up by one with each of them, under the load that the generator makes.
 func TestEveryWriteOfEveryContestantChangesTheValue(t *testing.T) {
 	t.Parallel()
 	redis := testRedis(t)
