@@ -49,8 +49,8 @@ func (o *outcome) report(w io.Writer, charts []chart) {
 		}
 	}
 	section(len(o.cells) > 0, "Requests per second", "The work \"new, then destroy\" is counted once for its two requests.", o.overview)
-	section(len(o.cells) > 0, "Processor time per request", "In µs, of the server + of the database; and, of the load generator, what it spends on a request to session. "+
-		"Where a processor is to spare, this is what a user pays.", o.cpuTable)
+	section(len(o.cells) > 0, "Processor time per request", "In µs, of the server + of the database; and, of the load generator, what it spends on a request to session. The ratios are "+
+		"of the server and the database together, within the rounds. Where a processor is to spare, this is what a user pays.", o.cpuTable)
 	for _, c := range charts {
 		fmt.Fprintf(w, "\n![%s](%s)\n", c.caption, c.file)
 	}
@@ -103,7 +103,8 @@ func (o *outcome) overview(w io.Writer) {
 }
 
 func (o *outcome) cpuTable(w io.Writer) {
-	t := newTable(w, "work", nameSession, nameBare, nameRedigo, nameRueidis, nameGoRedis, "best rival", "load generator")
+	t := newTable(w, "work", nameSession, nameBare, nameRedigo, nameRueidis, nameGoRedis, "best rival", "load generator",
+		"session / rueidis floor", "session / best rival")
 	for _, r := range o.cells {
 		row := []string{r.cell.String()}
 		for _, name := range []string{nameSession, nameBare, nameRedigo, nameRueidis, nameGoRedis, r.best(rival)} {
@@ -114,7 +115,8 @@ func (o *outcome) cpuTable(w io.Writer) {
 			}
 			row = append(row, micros(server)+" + "+micros(database))
 		}
-		t.row(append(row, micros(r.seconds(nameSession, loadCPU)))...)
+		t.row(append(row, micros(r.seconds(nameSession, loadCPU)),
+			factor(r.cpuRatio(nameSession, nameRueidis)), factor(r.cpuRatio(nameSession, r.best(rival))))...)
 	}
 }
 
