@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -56,7 +57,8 @@ func (o *outcome) report(w io.Writer, charts []chart) {
 	}
 	section(true, "Targets", "What session has set itself.", o.targetTable)
 	section(len(o.budgets) > 0, "Commands, round trips and bytes",
-		"Of one request. Bytes are those that the database receives and sends for a session of 4 kB.", o.commandTables)
+		"Of one request. Bytes are those that the database receives and sends for a session of 4 kB. "+
+			"For a second database there is only what takes other commands than with the first.", o.commandTables)
 	section(len(o.budgets) > 0, "Allocations",
 		"In the handler, of one request, above those of bare; in brackets kB. \"New, then destroy\" is two requests.", o.allocTable)
 	section(len(o.saves) > 0, "What a save costs the database",
@@ -153,6 +155,9 @@ func (o *outcome) commandTable(w io.Writer, d database) {
 		}
 		for _, work := range budgetWorks {
 			b := o.budgets[budgetKey{d.name, c.name, work, size4kB}]
+			if d.name != o.first() && slices.Equal(b.commands, o.budgets[budgetKey{o.first(), c.name, work, size4kB}].commands) {
+				continue
+			}
 			small := o.budgets[budgetKey{d.name, c.name, work, size200B}] // a value of some size needs more than one read
 			t.row(c.name, work.String(), list(b.commands), fmt.Sprintf("%.1f", small.roundTrips), count(b.input), count(b.output))
 		}
