@@ -8,6 +8,7 @@ import (
 
 // A change is one Save: value is to take the place of was.
 type change struct {
+	first      []Command // that go out ahead, in the same flush
 	key        string
 	was, value []byte
 	ttl        int64

@@ -210,7 +210,7 @@ func BenchmarkIfEqual(b *testing.B) {
 	for _, size := range []int{200, 4 << 10, 8 << 10, 16 << 10, 64 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			const turn = 500
-			c := change{"session:1", newValue(size), newValue(size), time.Minute.Milliseconds()}
+			c := change{key: "session:1", was: newValue(size), value: newValue(size), ttl: time.Minute.Milliseconds()}
 			server.Do(b, "SET", c.key, c.was)
 			var spent [2]float64
 			for b.Loop() {

@@ -39,6 +39,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/gomodule/redigo/redis"
 
@@ -136,14 +137,19 @@ func (s *Store) Close() error {
 
 // one runs one command and returns its reply. It returns an error of the server as err.
 func (s *Store) one(ctx context.Context, name, key string, args ...any) (reply any, lost, err error) {
-	replies, lost, err := s.client.Do(ctx, key, Command{name, append([]any{key}, args...)})
+	return s.behind(ctx, nil, name, key, args...)
+}
+
+// behind is one behind the commands of first, in one flush. A refusal of those is an error too.
+func (s *Store) behind(ctx context.Context, first []Command, name, key string, args ...any) (reply any, lost, err error) {
+	replies, lost, err := s.client.Do(ctx, key, append(slices.Clip(first), Command{name, append([]any{key}, args...)})...)
+	if err == nil {
+		err = firstRefusal(replies)
+	}
 	if err != nil {
 		return nil, lost, err
 	}
-	if refused, ok := replies[0].(Refusal); ok {
-		return nil, lost, refused
-	}
-	return replies[0], lost, nil
+	return replies[len(replies)-1], lost, nil
 }
 
 func (s *Store) failed(operation, id string, err error) error {

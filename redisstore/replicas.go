@@ -48,10 +48,11 @@ func (w waiting) Do(ctx context.Context, key string, commands ...Command) (repli
 	return replies, lost, nil
 }
 
-// changes reports whether a command changes something that must not be lost. What a GETEX changes is a time to live.
+// changes reports whether a command changes something that must not be lost. What a GETEX or a
+// PEXPIRE changes is a time to live.
 func changes(c Command) bool {
 	switch c.Name {
-	case "GETEX", "PTTL", "ZRANK", "ZRANGE", "EXISTS":
+	case "GETEX", "PEXPIRE", "PTTL", "ZRANK", "ZRANGE", "EXISTS", "HGET":
 		return false
 	}
 	return true

@@ -13,17 +13,21 @@ import (
 // Save implements [driver.Store]: with one SET where was is nil, else with one SET too if the server has its IFEQ and was
 // has at most 8 kB, else with a SET and a script in one round trip, or as [Options.NoScripts] says.
 func (s *Store) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
+	return s.save(ctx, id, change{key: s.key(id), was: was, value: value, ttl: milliseconds(ttl)})
+}
+
+func (s *Store) save(ctx context.Context, id string, c change) ([]byte, error) {
 	save := s.replace
-	if was == nil {
+	if c.was == nil {
 		save = s.create
 	}
-	current, err := save(ctx, change{key: s.key(id), was: was, value: value, ttl: milliseconds(ttl)})
+	current, err := save(ctx, c)
 	return current, s.failed("save", id, err)
 }
 
 // create stores the first value of a key.
 func (s *Store) create(ctx context.Context, c change) ([]byte, error) {
-	reply, lost, err := s.one(ctx, "SET", c.key, c.value, "NX", "PX", c.ttl)
+	reply, lost, err := s.behind(ctx, c.first, "SET", c.key, c.value, "NX", "PX", c.ttl)
 	if err != nil || reply != nil {
 		return nil, err
 	}
@@ -79,7 +83,7 @@ func (s *Store) compareAndSet(ctx context.Context, c change) (answer any, lost, 
 
 // replaceIfEqual is replaceByScript with one SET, which compares the whole value.
 func (s *Store) replaceIfEqual(ctx context.Context, c change) (answer any, lost, err error) {
-	reply, lost, err := s.one(ctx, "SET", c.key, c.value, "IFEQ", c.was, "PX", c.ttl)
+	reply, lost, err := s.behind(ctx, c.first, "SET", c.key, c.value, "IFEQ", c.was, "PX", c.ttl)
 	if err == nil && reply != nil {
 		return changed, lost, nil
 	}

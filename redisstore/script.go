@@ -90,6 +90,7 @@ func (s *Store) replaceByScript(ctx context.Context, c change) (answer any, lost
 		rev = []byte(rand.Text())
 	}
 	staged := besides(c.key, string(rev))
-	aside := append(make([]Command, 0, 2), cmd("SET", staged, c.value, "PX", stagedTTL))
+	aside := append(make([]Command, 0, 2+len(c.first)), c.first...)
+	aside = append(aside, cmd("SET", staged, c.value, "PX", stagedTTL))
 	return replaceScript.run(ctx, s.client, aside, []string{c.key, staged}, len(c.was), wasHead, len(c.value), newHead, c.ttl)
 }

@@ -50,9 +50,9 @@ func TestStoreThroughOpen(t *testing.T) {
 	})
 }
 
-// age takes d from the time to live of the keys with this prefix.
+// age takes d from the time to live of the keys with this prefix, which is random.
 func age(t *testing.T, server *redistest.Server, prefix string, d time.Duration) {
-	keys, _ := redis.Strings(server.Do(t, "KEYS", prefix+"*"), nil)
+	keys, _ := redis.Strings(server.Do(t, "KEYS", "*"+prefix+"*"), nil)
 	for _, key := range keys {
 		left, _ := redis.Int64(server.Do(t, "PTTL", key), nil)
 		server.Do(t, "PEXPIRE", key, left-d.Milliseconds()) // one that is not positive deletes the key

@@ -135,7 +135,8 @@ func (s *Store) Bury(ctx context.Context, last []byte, ttl time.Duration, ids ..
 	for some := range slices.Chunk(ids, atOnce) {
 		var commands []Command
 		for _, id := range some {
-			commands = append(commands, cmd("SET", s.key(id), last, "XX", "PX", milliseconds(ttl)))
+			key := s.key(id) // a save that comes in between loses, and removes its own parts
+			commands = append(commands, cmd("SET", key, last, "XX", "PX", milliseconds(ttl)), cmd("UNLINK", partsOf(key)))
 		}
 		replies, _, err := s.client.Do(ctx, s.key(some[0]), commands...)
 		if err == nil {

@@ -3,29 +3,30 @@ package redisstore
 import (
 	"bytes"
 	"context"
+	"slices"
 )
 
 // replaceByWatch is replaceByScript without a script, in two round trips.
 func (s *Store) replaceByWatch(ctx context.Context, c change) (answer any, lost, err error) {
-	return s.guard(ctx, c.key, c.was, cmd("SET", c.key, c.value, "XX", "PX", c.ttl))
+	return s.guard(ctx, c.key, c.was, append(slices.Clip(c.first), cmd("SET", c.key, c.value, "XX", "PX", c.ttl))...)
 }
 
-// guard runs a command that changes the value of key if that is was.
-func (s *Store) guard(ctx context.Context, key string, was []byte, command Command) (answer any, lost, err error) {
-	g := &guarded{key: key, was: was, command: command}
+// guard runs commands, the last of which changes the value of key, if that is was.
+func (s *Store) guard(ctx context.Context, key string, was []byte, commands ...Command) (answer any, lost, err error) {
+	g := &guarded{key: key, was: was, commands: commands}
 	lost, err = s.watcher.runAlone(ctx, g)
 	return g.answer, lost, err
 }
 
-// A guarded command is the task of one behind a WATCH.
+// What is guarded is the task of commands behind a WATCH.
 type guarded struct {
-	key     string
-	was     []byte
-	command Command
-	answer  any
+	key      string
+	was      []byte
+	commands []Command
+	answer   any
 }
 
-// runOn has MULTI in the first flush: if that is refused, the command is not sent, which would then be unconditional.
+// runOn has MULTI in the first flush: if that is refused, the commands are not sent, which would then be unconditional.
 func (g *guarded) runOn(l lease) (err error) {
 	wasHead, _ := head(g.was)
 	replies, err := l.do(cmd("WATCH", g.key), cmd("STRLEN", g.key), cmd("GETRANGE", g.key, 0, len(wasHead)-1), cmd("MULTI"))
@@ -41,11 +42,11 @@ func (g *guarded) runOn(l lease) (err error) {
 		g.answer, err = l.current(g.key, cmd("DISCARD"))
 		return err
 	}
-	results, err := l.exec(g.command)
+	results, err := l.exec(g.commands...)
 	switch {
 	case err != nil:
 		return err
-	case len(results) == 1 && results[0] != nil:
+	case len(results) == len(g.commands) && results[len(results)-1] != nil:
 		g.answer = changed
 		return nil
 	}

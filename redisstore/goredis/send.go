@@ -78,7 +78,7 @@ func newCommand(ctx context.Context, c redisstore.Command) redis.Cmder {
 	args := make([]any, 0, 1+len(c.Args))
 	args = append(append(args, c.Name), c.Args...)
 	switch c.Name {
-	case "GETEX", "GETDEL":
+	case "GETEX", "GETDEL", "HGET":
 		return once{redis.NewStringCmd(ctx, args...)}
 	}
 	return once{redis.NewCmd(ctx, args...)}
