@@ -20,11 +20,13 @@ And when all have ended, none has crashed, and none is left with an outcome that
 """
 import sys
 
+sys.dont_write_bytecode = True  # no folder of it beside this file
 import model
 from model import LastWord, Marker, Row, Session, load, usable
 
 PARTS = ("new names", "parts first", "load anew", "removed after the value", "replaced are removed", "a loser removes",
          "a loser keeps until it has lost", "a repeat has parts", "a repeat that lost removes", "but what is stored",
+         "a repeat removes what was replaced", "but what a marker names",
          "time to live with the part", "Destroy removes", "Destroy removes after the value", "Bury removes",
          "last word before parts", "time to live after the marker", "a visitor's marker keeps", "a user's marker removes",
          "removed at the marker", "copies again", "a renewal removes what was replaced", "undo removes")
@@ -39,8 +41,10 @@ def cmd_put(store, _repeated, without, key, name, text):
     return store, "OK"
 
 
-def cmd_part(store, _repeated, _without, key, name):
-    return store, dict(store.get("parts " + key, ())).get(name)
+def cmd_part(store, _repeated, without, key, name):
+    parts = dict(store.get("parts " + key, ()))
+    first = parts.get((name[0], "o")) if "new names" in without else None  # the name that it has from the start
+    return store, parts.get(name, first)
 
 
 def cmd_unpart(store, _repeated, _without, key, names):
@@ -98,7 +102,7 @@ def put(w, key, ref):
 
 
 def unpart(w, key, refs, kept=()):
-    gone = tuple(sorted({part(w, ref) for ref in refs if ref not in kept}))
+    gone = tuple(sorted({part(w, ref) for ref in refs} - {part(w, ref) for ref in kept}))
     if gone:
         yield "unpart", key, gone
 
@@ -133,13 +137,12 @@ class Saver:
             self.there += sent
         return reply
 
-    def tidy(self, before, *kept):
-        kept = sum(kept, ()) if "but what is stored" not in self.w else ()
-        yield from unpart(self.w, self.key, list(before) + self.there, kept)
-
-    def lose(self):
+    def lose(self, found):
+        """The session is over. A marker can name a part of this request whose save took place."""
+        named = found.values or () if isinstance(found, Marker) and "but what a marker names" not in self.w else ()
         if "a loser removes" not in self.w:
-            yield from unpart(self.w, self.key, self.there)
+            yield from unpart(self.w, self.key, self.there, named)
+        return over(found)
 
     def save(self):
         for n in range(9):
@@ -152,8 +155,7 @@ class Saver:
             if reply == "failed":
                 return (yield from self.repeat(new))
             if not isinstance(reply, Session):
-                yield from self.lose()
-                return over(reply)
+                return (yield from self.lose(reply))
             if "a loser keeps until it has lost" in self.w:
                 yield from unpart(self.w, self.key, self.there)
             self.seen = reply
@@ -167,11 +169,13 @@ class Saver:
         if reply == "failed":
             return "unknown"
         if isinstance(reply, Session):
+            before = self.seen.items if "a repeat removes what was replaced" not in self.w else ()
+            kept = reply.items if "but what is stored" not in self.w else ()
             if "a repeat that lost removes" not in self.w:
-                yield from self.tidy((), reply.items)
+                yield from unpart(self.w, self.key, list(before) + self.there, kept)
             return "unclear"
-        yield from self.lose()
-        return over(reply)
+        yield from self.lose(reply)
+        return "unknown"
 
 
 def save(w, me, key, seen, own):
@@ -504,6 +508,8 @@ WITHOUT = [
     ("a repeat has parts", "two saves of two values, a reader"),
     ("a repeat that lost removes", "two saves of one value, a reader"),
     ("but what is stored", "two saves of two values, a reader"),
+    ("a repeat removes what was replaced", "a save, one that deletes, a reader"),
+    ("but what a marker names", "SignIn of a visitor, a save, another SignIn"),
     ("time to live with the part", "SignIn of a visitor, a save, end all"),
     ("Destroy removes", "Destroy, a save, a reader"),
     ("Destroy removes after the value", "Destroy, a save, a reader"),
