@@ -412,7 +412,7 @@ def at_rest(store, answers):
         elif isinstance(found, Marker) and found.values is not None:
             named = found.rev[2]
         for ref in dict(store.get("parts " + key, ())):
-            if ref not in named:
+            if ref not in named and "" not in (rev for _, rev in dict(store["parts " + key])):  # else nobody can tell
                 return "L3: %s:%s is left with %s" % (ref + (key,))
     return None
 
