@@ -46,7 +46,9 @@ func (a *actor) readLarge(ctx context.Context) {
 		a.world.count("large value read")
 	case errors.Is(err, session.ErrNoKey) && ok:
 		a.world.broken("L1", "a reader gets nothing with %d", number)
-	case errors.Is(err, session.ErrNoKey), errors.Is(err, session.ErrRenewed), errors.Is(err, session.ErrEnded), a.faulty:
+	case refusal(err) != "":
+		a.saved(err) // which has dropped what was changed
+	case errors.Is(err, session.ErrNoKey), a.faulty:
 	default:
 		a.world.broken("L2", "a reader gets %v", err)
 	}
