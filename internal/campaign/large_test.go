@@ -57,7 +57,8 @@ func (a *actor) readLarge(ctx context.Context) {
 // A reference is what the value of a session knows of a large one.
 type reference struct{ Rev string }
 
-// partsNamed returns the names of the parts that members name, and the numbers that these must have.
+// partsNamed returns the names of the parts that members name, and the numbers that these must have. A number without a
+// large value names a part that there is not.
 func partsNamed(members map[string]json.RawMessage) map[string]int {
 	var references map[string]reference
 	_ = json.Unmarshal(members["_large"], &references)
@@ -68,6 +69,11 @@ func partsNamed(members map[string]json.RawMessage) map[string]int {
 			number = -1
 		}
 		named[name+":"+r.Rev] = number
+	}
+	for _, large := range larges {
+		if _, ok := references[string(large)]; !ok && members["k"+string(large)] != nil {
+			named[string(large)] = 0
+		}
 	}
 	return named
 }
@@ -85,6 +91,9 @@ func (w *world) knowParts(id string, parts []driver.Part) {
 func (w *world) judgeParts(id string, s *sight) {
 	if s.live {
 		w.named[id] = s.named
+	}
+	if s.hasty && s.live {
+		w.broken("L2", "the parts of %s end before it: %s", id, s.text)
 	}
 	if !(s.live && w.handed[id] || s.renewedTo() != "") {
 		return

@@ -116,7 +116,7 @@ func memoryView(store *memstore.Store, parts map[string][]string) func(ids []str
 		all := make([]found, len(ids))
 		for i, id := range ids {
 			value, _, err := store.Peek(context.Background(), id)
-			all[i] = found{string(value), !errors.Is(err, driver.ErrRemoved), map[string]string{}}
+			all[i] = found{string(value), !errors.Is(err, driver.ErrRemoved), map[string]string{}, false}
 			for _, name := range parts[id] {
 				if text, err := store.Part(context.Background(), id, name); err == nil {
 					all[i].parts[name] = string(text)
@@ -140,18 +140,25 @@ func redisView(t *testing.T, conn redis.Conn) func(ids []string) []found {
 				_ = conn.Send("ECHO", "of nobody")
 			}
 			_ = conn.Send("GET", key)
+			_ = conn.Send("PTTL", key)
 			_ = conn.Send("HGETALL", parts)
+			_ = conn.Send("PTTL", parts)
 		}
 		_ = conn.Flush()
 		all := make([]found, len(ids))
 		for i := range ids {
 			listed, err := conn.Receive()
 			value, err2 := redis.String(conn.Receive())
-			parts, err3 := redis.StringMap(conn.Receive())
-			if err != nil || err2 != nil && err2 != redis.ErrNil || err3 != nil {
-				t.Fatal(err, err2, err3)
+			ttl, err3 := redis.Int64(conn.Receive())
+			parts, err4 := redis.StringMap(conn.Receive())
+			partsTTL, err5 := redis.Int64(conn.Receive())
+			if err2 == redis.ErrNil {
+				err2 = nil
 			}
-			all[i] = found{value, listed != nil, parts}
+			if err := errors.Join(err, err2, err3, err4, err5); err != nil {
+				t.Fatal(err)
+			}
+			all[i] = found{value, listed != nil, parts, len(parts) > 0 && partsTTL < ttl}
 		}
 		return all
 	}
@@ -161,6 +168,10 @@ func redisView(t *testing.T, conn redis.Conn) func(ids []string) []found {
 func (w *world) run(node func() testkit.UserStore, wait func()) {
 	refuse := w.random.IntN(2) == 0
 	w.faulty = w.random.IntN(3) > 0
+	w.requests = requests
+	if w.random.IntN(2) == 0 {
+		w.requests = largeRequests
+	}
 	w.limit = w.random.IntN(3)
 	refuse = refuse && w.limit > 0
 	var waiting []*actor
@@ -203,7 +214,13 @@ func areResting(actors []*actor) bool {
 var requests = []action{
 	writing, writing, writing, writing, syncing, syncing, syncing, flushing,
 	signingIn, signingIn, signingIn, renewing, renewing, destroying, endingOthers,
-	storingLarge, storingLarge, storingLarge, readingLarge, readingLarge, deletingLarge,
+	storingLarge, readingLarge, deletingLarge,
+}
+
+// largeRequests are those where large values matter.
+var largeRequests = []action{
+	writing, syncing, syncing, flushing, signingIn, signingIn, renewing, destroying,
+	storingLarge, storingLarge, storingLarge, storingLarge, readingLarge, readingLarge, deletingLarge,
 }
 
 // newActor makes up the nth actor. The first is a visitor who begins a session.
@@ -230,10 +247,10 @@ func (w *world) newActor(n int) *actor {
 		a.cookie = w.tokens[max(0, len(w.tokens)-1-r.IntN(3))]
 	}
 	for range r.IntN(4) {
-		a.actions = append(a.actions, requests[r.IntN(len(requests))])
+		a.actions = append(a.actions, w.requests[r.IntN(len(w.requests))])
 	}
 	if r.IntN(2) == 0 {
-		a.actions[0] = requests[r.IntN(len(requests))]
+		a.actions[0] = w.requests[r.IntN(len(w.requests))]
 	}
 	return a
 }

@@ -19,6 +19,7 @@ type found struct {
 	text   string
 	listed bool              // or of nobody
 	parts  map[string]string // texts by names
+	hasty  bool              // the parts have less time to live
 }
 
 // A sight is what the world has last seen under an ID.
@@ -132,6 +133,7 @@ type world struct {
 	least      map[string]int            // the credential that sign-ins with a stamp must have
 	parts      map[string][]string       // the names of those that an ID ever had
 	named      map[string]map[string]int // by the last session of an ID
+	requests   []action                  // what they do
 	faulty     bool                      // there can be faults
 	faults     bool                      // there were some
 }
