@@ -17,6 +17,19 @@ var larges = []session.Large[int]{"large0", "large1"}
 
 func numberOf(large session.Large[int]) session.Key[int] { return session.Key[int]("k" + large) }
 
+// A largeWorld is what a world has besides for large values.
+type largeWorld struct {
+	requests []action                  // what they do
+	faulty   bool                      // there can be faults
+	faults   bool                      // there were some
+	parts    map[string][]string       // the names of those that an ID ever had
+	named    map[string]map[string]int // by the last session of an ID
+}
+
+func newLargeWorld() largeWorld {
+	return largeWorld{parts: map[string][]string{}, named: map[string]map[string]int{}}
+}
+
 // storeLarge sets a large value.
 func (a *actor) storeLarge() {
 	s, n := a.session, a.world.element(a, a.session.User())

@@ -110,6 +110,14 @@ func checkCounts(t *testing.T, counts map[string]int) {
 	}
 }
 
+// found is what a store has under an ID.
+type found struct {
+	text   string
+	listed bool              // or of nobody
+	parts  map[string]string // texts by names
+	hasty  bool              // the parts have less time to live
+}
+
 // memoryView looks into a memstore, whose parts are among those of these names.
 func memoryView(store *memstore.Store, parts map[string][]string) func(ids []string) []found {
 	return func(ids []string) []found {

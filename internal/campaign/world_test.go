@@ -14,14 +14,6 @@ import (
 	"github.com/sessionkv/session/internal/token"
 )
 
-// found is what a store has under an ID.
-type found struct {
-	text   string
-	listed bool              // or of nobody
-	parts  map[string]string // texts by names
-	hasty  bool              // the parts have less time to live
-}
-
 // A sight is what the world has last seen under an ID.
 type sight struct {
 	found
@@ -130,12 +122,8 @@ type world struct {
 	losses     []loss
 	markers    map[string]string // what the marker of an ID has named, also if it is over
 	credential map[string]int
-	least      map[string]int            // the credential that sign-ins with a stamp must have
-	parts      map[string][]string       // the names of those that an ID ever had
-	named      map[string]map[string]int // by the last session of an ID
-	requests   []action                  // what they do
-	faulty     bool                      // there can be faults
-	faults     bool                      // there were some
+	least      map[string]int // the credential that sign-ins with a stamp must have
+	largeWorld
 }
 
 func newWorld(seed uint64, view func(ids []string) []found, counts map[string]int) *world {
@@ -143,7 +131,7 @@ func newWorld(seed uint64, view func(ids []string) []found, counts map[string]in
 		seed: seed, random: rand.New(rand.NewPCG(seed, 0)), view: view, arrived: make(chan *actor), counts: counts,
 		sights: map[string]*sight{}, handed: map[string]bool{}, acked: map[string]map[int]bool{}, elements: []element{{}}, forbidden: map[int]bool{},
 		signIns: []signedIn{{}}, over: map[int]string{}, removed: map[string]bool{}, markers: map[string]string{}, credential: map[string]int{}, least: map[string]int{},
-		parts: map[string][]string{}, named: map[string]map[string]int{},
+		largeWorld: newLargeWorld(),
 	}
 }
 
