@@ -9,9 +9,10 @@ import (
 	"github.com/sessionkv/session/internal/token"
 )
 
-// Token saves the session as [Session.Sync] does, and returns the token that this request has given it, by SignIn, by
-// Renew or by beginning it; "" if it has the token that the request came with. Hand it to the client in the body of the
-// response, which is never cached: it is the credential. It panics unless Config.Bearer is set.
+// Token saves the session as [Session.Sync] does. It returns the token that this request has given the session, by
+// SignIn, by Renew or by beginning it. It returns "" if the session has the token that the request came with. Hand the
+// token to the client in the body of the response, which is never cached. The token is the credential. Token panics
+// unless Config.Bearer is set.
 func (s *Session) Token(ctx context.Context) (string, error) {
 	if !s.config.Bearer {
 		panic("session: Session.Token is for a Manager with Config.Bearer; the token of any other belongs in the cookie alone")
@@ -35,8 +36,8 @@ func (s *Session) hasChanges() bool {
 	return s.closed == nil && !s.use.record.IsUnchanged()
 }
 
-// bearerOf returns the credential of the header Authorization: RFC 6750, section 2.1. More than one is an attack or a
-// fault, and none.
+// bearerOf returns the credential of the header Authorization: RFC 6750, section 2.1. If there is more than one, it is
+// an attack or a fault, and none counts.
 func bearerOf(h http.Header) (credential string, ok bool) {
 	if len(h["Authorization"]) != 1 {
 		return "", false
@@ -58,7 +59,7 @@ func bearerReferences(r *http.Request, now time.Time, room *[maxTokens]token.Ref
 	return append(room[:0], ref)
 }
 
-// challenge asks for a token, as an answer of 401 must: RFC 9110, section 11.6.1. What to say is RFC 6750, section 3.
+// challenge asks for a token, as an answer of 401 must: RFC 9110, section 11.6.1. RFC 6750, section 3, has the text.
 func challenge(h http.Header, r *http.Request) {
 	if h["Www-Authenticate"] != nil {
 		return

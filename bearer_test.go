@@ -18,7 +18,7 @@ type client struct {
 	token   string
 }
 
-// do makes a request with these headers besides the token's.
+// do makes a request with these headers and the token's.
 func (c *client) do(header http.Header, f func(w http.ResponseWriter, r *http.Request, s *session.Session)) *http.Response {
 	r := httptest.NewRequest(http.MethodPost, "https://example.com/", nil)
 	for name, values := range header {

@@ -11,14 +11,14 @@ import (
 // contextKey is the key of a request's exchange in its context.
 type contextKey struct{}
 
-// boundContext is what a store gets: the values of a context, but not its end, and a deadline of its own. A client that
-// hangs up does not undo a save that is under way.
+// boundContext is the context that a store gets. It has the values of another context, but not its end, and has a
+// deadline of its own. A client that hangs up does not undo a save that is under way.
 //
-// It leads to no Session: the store, and the logger that gets it too, are called while the Session is locked, and would
-// wait for ever for one that they ask for something.
+// It leads to no Session. The store, and the logger that gets the context too, are called while the Session is locked.
+// If they asked a Session for something, they would wait for ever.
 //
-// Its timer starts when somebody first asks for Done: a store that sets the deadline on its connection never does, and
-// costs no timer.
+// Its timer starts when somebody first asks for Done. A store that sets the deadline on its connection never does that,
+// and costs no timer.
 type boundContext struct {
 	values   context.Context
 	deadline time.Time
@@ -35,12 +35,12 @@ func withoutSession(ctx context.Context) context.Context {
 	return context.WithValue(ctx, contextKey{}, nil)
 }
 
-// init limits what is done for ctx to timeout. The caller releases b.
+// init limits the work for ctx to timeout. The caller releases b.
 func (b *boundContext) init(ctx context.Context, timeout time.Duration) {
 	b.values, b.deadline = ctx, time.Now().Add(timeout)
 }
 
-// obey makes b end no later than ctx does by its deadline.
+// obey makes b end no later than the deadline of ctx.
 func (b *boundContext) obey(ctx context.Context) {
 	if sooner, ok := ctx.Deadline(); ok && sooner.Before(b.deadline) {
 		b.deadline = sooner
@@ -59,8 +59,8 @@ func (b *boundContext) Value(key any) any {
 	return b.values.Value(key)
 }
 
-// causeKey is what context.Cause asks a context for. A boundContext does not answer with the end of its values, which
-// is not its own. This is context.WithoutCancel without its allocation.
+// causeKey is the key by which context.Cause asks a context. A boundContext does not answer with the end of its values,
+// because that is not its own end. This is context.WithoutCancel without its allocation.
 var causeKey = func() any {
 	var asked keyRecorder
 	_ = context.Cause(&asked)

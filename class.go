@@ -11,17 +11,17 @@ import (
 	"github.com/sessionkv/session/internal/record"
 )
 
-// A Class is a kind of sessions with lifetimes of its own; see [SignIn]. It stands in the token, so a number keeps its
-// meaning as long as there are tokens with it. What Config says of a class holds for its living sessions too, but for
-// their Lifetime, which counts from the sign-in.
+// A Class is a kind of sessions with lifetimes of its own; see [SignIn]. It stands in the token. Therefore do not give
+// a number another meaning as long as there are tokens with it. What Config says of a class also holds for its living
+// sessions. Only their Lifetime counts from the sign-in and does not change.
 type Class uint8
 
-// Remembered is the class for "remember me": 30 days without use, a year in all, and a cookie that survives the end of
-// the browser. Config.Classes can say otherwise.
+// Remembered is the class for "remember me". Its sessions live 30 days without use and a year in all, and the cookie
+// survives the end of the browser. Config.Classes can change this.
 const Remembered Class = 1
 
-// Lifetimes are how long the sessions of a class live. What is zero is as the field of [Config] of the same name says,
-// but for Persistent, which stands for itself.
+// Lifetimes are how long the sessions of a class live. A zero IdleTimeout or Lifetime means that of [Config].
+// Persistent stands for itself.
 type Lifetimes struct {
 	IdleTimeout time.Duration
 	Lifetime    time.Duration
@@ -40,7 +40,7 @@ const (
 // classes are the lifetimes of all classes, with their defaults.
 type classes map[Class]Lifetimes
 
-// newClasses returns the classes of a Config that says this of class 0, and more of others.
+// newClasses returns the classes of a Config: plain for class 0, and more for others.
 func newClasses(plain Lifetimes, more map[Class]Lifetimes) classes {
 	all := classes{Remembered: remembered}
 	maps.Copy(all, more)
@@ -53,7 +53,7 @@ func newClasses(plain Lifetimes, more map[Class]Lifetimes) classes {
 	return all
 }
 
-// lifetimes returns the classes as package record takes them.
+// lifetimes returns the classes in the form that package record uses.
 func (c classes) lifetimes() map[uint8]record.Lifetimes {
 	all := make(map[uint8]record.Lifetimes, len(c))
 	for class, l := range c {

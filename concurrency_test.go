@@ -1,6 +1,7 @@
 package session_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -9,9 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gomodule/redigo/redis"
+
 	"github.com/sessionkv/session"
-	"github.com/sessionkv/session/driver"
 	"github.com/sessionkv/session/internal/testkit"
+	"github.com/sessionkv/session/redisstore"
 )
 
 // together runs n requests of one session at once, each of which has loaded the session before any of them saves, and
@@ -37,12 +40,21 @@ func together(t *testing.T, n int, managers []*session.Manager, cookies []*http.
 	done.Wait()
 }
 
-// twoNodes returns two managers, each with a store of its own, on one Redis.
-func twoNodes(t *testing.T, b testkit.Backend, address string, config session.Config) []*session.Manager {
+// twoNodes returns two managers, each with a store of its own, on one Redis. That a busy machine is slow is no failure.
+func twoNodes(t *testing.T, address string, config session.Config) []*session.Manager {
 	t.Helper()
-	config.StoreTimeout = 9 * time.Second // that a busy machine is slow is no failure
+	const patience = 9 * time.Second
+	config.StoreTimeout = patience
+	config.OnError = func(w http.ResponseWriter, _ *http.Request, err error) {
+		t.Log(err) // which says whether the machine was too busy
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
 	var managers []*session.Manager
-	for _, store := range []driver.Store{b.Store, testkit.NewBackend(t, address).Store} {
+	for range 2 {
+		store := redisstore.New(&redis.Pool{MaxIdle: 64, DialContext: func(ctx context.Context) (redis.Conn, error) {
+			return redis.DialContext(ctx, "tcp", address, redis.DialConnectTimeout(patience))
+		}}, redisstore.Options{})
+		t.Cleanup(func() { _ = store.Close() })
 		config.Store = store
 		managers = append(managers, testkit.NewManager(t, config))
 	}
@@ -53,7 +65,7 @@ func onTwoNodes(t *testing.T, config session.Config, test func(t *testing.T, b t
 	testkit.OnEachRedis(t, func(t *testing.T, b testkit.Backend) {
 		for _, nodes := range []int{1, 2} {
 			t.Run(fmt.Sprintf("%d nodes", nodes), func(t *testing.T) {
-				test(t, b, twoNodes(t, b, b.Address, config)[:nodes])
+				test(t, b, twoNodes(t, b.Address, config)[:nodes])
 			})
 		}
 	})
@@ -100,7 +112,7 @@ func TestFourHundredUpdatesOfALargeSessionAllSucceed(t *testing.T) {
 		if testkit.RaceEnabled {
 			n = 100 // the race detector makes the scan of 64 kB ten times slower
 		}
-		managers := twoNodes(t, b, b.Address, session.Config{})
+		managers := twoNodes(t, b.Address, session.Config{})
 		cookies, _ := testkit.Begin(t, managers[0], map[string]any{"ballast": strings.Repeat("x", 64<<10)})
 		together(t, n, managers, cookies, func(_ int, s *session.Session) error {
 			return visits.Update(s, func(n int) int { return n + 1 })

@@ -13,56 +13,59 @@ import (
 	"github.com/sessionkv/session/internal/object"
 )
 
-// Config configures a [Manager]. Only Store is required; the zero value of every other field is the safe default.
+// Config configures a [Manager]. Only Store is required. The zero value of every other field is the safe default.
 type Config struct {
 	_ [0]func() // literals name their fields, so that one can be added
 
-	// Store keeps the sessions; package redisstore has the one on Redis. Managers with one store, or with stores that
+	// Store keeps the sessions. Package redisstore has the one on Redis. Managers with one store, or with stores that
 	// write to the same keys, accept each other's tokens. The Manager does not close it.
 	Store driver.Store
 
-	// IdleTimeout is how long a session lives without use: each request that loads it starts the time anew. It is at
-	// least a millisecond; 0 means 30 minutes.
+	// IdleTimeout is how long a session lives without use. Each request that loads the session starts this time anew.
+	// It is at least a millisecond. 0 means 30 minutes.
 	IdleTimeout time.Duration
 
-	// Lifetime is how long a session lives however much it is used, counted from its creation, or its last SignIn or Renew.
-	// It is at least a second, and rounded up to one; 0 means 8 hours, or IdleTimeout if that is more.
+	// Lifetime is how long a session lives, however much it is used. It counts from the creation of the session, or
+	// from its last SignIn or Renew. It is at least a second, and is rounded up to whole seconds. 0 means 8 hours, or
+	// IdleTimeout if that is more.
 	Lifetime time.Duration
 
 	// Persistent makes the cookie survive the end of the browser, until the session's Lifetime is over. OWASP advises
-	// against it where signing in matters.
+	// against it for sites where signing in matters.
 	Persistent bool
 
-	// Classes are the lifetimes of the sessions that [Session.SignIn] gives another [Class] than 0. That of [Remembered]
-	// need not be named.
+	// Classes are the lifetimes of the sessions that [Session.SignIn] gives another [Class] than 0. [Remembered] has
+	// lifetimes also if it is not named here.
 	Classes map[Class]Lifetimes
 
-	// SessionsPerUser is how many sessions a user can have at once; 0 means any number. A sign-in beyond it ends the
-	// sessions of the oldest sign-ins, for the reason [OverLimit]. It needs a Store that knows users.
+	// SessionsPerUser is how many sessions a user can have at once. 0 means any number. A sign-in beyond this number
+	// ends the sessions of the oldest sign-ins, for the reason [OverLimit]. It needs a Store that knows users.
 	SessionsPerUser int
 
-	// RefuseMore lets a sign-in beyond SessionsPerUser fail with [ErrLimit] instead.
+	// RefuseMore makes a sign-in beyond SessionsPerUser fail with [ErrLimit]. No older session ends then.
 	RefuseMore bool
 
 	// Cookie describes the session's cookie.
 	Cookie Cookie
 
-	// Bearer takes the token from the header "Authorization: Bearer" alone (RFC 6750), for clients that keep it themselves,
-	// and sets no cookie: see [Session.Token]. A response of 401 gets the header WWW-Authenticate. Cookie and Persistent
-	// must be left out. Serve browsers by another Manager with the same Store, on other routes.
+	// Bearer takes the token only from the header "Authorization: Bearer" (RFC 6750) and sets no cookie. It is for
+	// clients that keep the token themselves; see [Session.Token]. A response of 401 gets the header WWW-Authenticate.
+	// Cookie and Persistent must be left out. Serve browsers by another Manager with the same Store, on other routes.
 	Bearer bool
 
-	// DeviceBound is the path of an endpoint of this Manager's Handler, such as "/.device", with which browsers that can
-	// bind the sessions of users to a key of their device: a cookie that was stolen is then of no use elsewhere. Such
-	// browsers follow Device Bound Session Credentials, a draft of the W3C; all others work as without. Handler must be
-	// around that path, and nothing before it may answer it with a redirect, 401 or 429. "" turns it off, also for
-	// sessions that are bound.
+	// DeviceBound is the path of an endpoint that this Manager's Handler serves, such as "/.device". Browsers that can
+	// do it use the endpoint to bind the sessions of users to a key of their device. A stolen cookie is then of no use
+	// elsewhere. These browsers follow Device Bound Session Credentials, a draft of the W3C. All others work as without
+	// it. Handler must be around that path, and nothing before it may answer it with a redirect, 401 or 429. "" turns
+	// it off, also for sessions that are bound.
 	//
-	// A value then takes up to 256 bytes more than MaxBytes. It is experimental, and may change in a minor release.
+	// A value then takes up to 256 bytes more than MaxBytes. DeviceBound is experimental, and may change in a minor
+	// release.
 	DeviceBound string
 
-	// MaxBytes is the largest size of a stored session, in bytes of JSON, at most the 512 MiB of a value of Redis; 0
-	// means 1 MiB. A session that is larger can be read and made smaller; saving it is ErrTooLarge.
+	// MaxBytes is the largest size of a stored session, in bytes of JSON. It is at most 512 MiB, which is the limit of
+	// Redis for a value. 0 means 1 MiB. A session that is larger can be read and made smaller. A save of it is
+	// ErrTooLarge.
 	MaxBytes int
 
 	// MaxLargeBytes is the largest size of all large values of a session together, in bytes, at most 512 MiB; 0 means 32
@@ -70,24 +73,24 @@ type Config struct {
 	MaxLargeBytes int
 
 	// StoreTimeout bounds one load, and one save with all its retries. It is at least a millisecond and less than 10
-	// seconds; 0 means 3 seconds.
+	// seconds. 0 means 3 seconds.
 	StoreTimeout time.Duration
 
-	// OnError answers a request whose session could not be saved, in place of its handler, whose response is dropped;
-	// or not be loaded, where [Manager.HandlerFunc] does it. The headers are as they were before the handler, with
-	// Cache-Control: no-store, and Retry-After: 1 for [ErrRenewed]. Nil means to log err and to answer 503, or 403 where a
-	// sign-in was refused by [ErrRevoked] or [ErrLimit].
+	// OnError answers a request whose session could not be saved. It does so in place of the handler, whose response is
+	// dropped. It also answers if [Manager.HandlerFunc] cannot load a session. The headers are as they were before the
+	// handler, with Cache-Control: no-store, and with Retry-After: 1 for [ErrRenewed]. Nil means that err is logged and
+	// the answer is 503, or 403 if [ErrRevoked] or [ErrLimit] refused a sign-in.
 	OnError func(w http.ResponseWriter, r *http.Request, err error)
 
-	// Observe is told what was done with sessions, after the fact: for metrics, traces and an audit log. It is called in
-	// the goroutine of the request, which waits for it, and while its Session is locked: it must return at once, and its
-	// ctx, which has the values of the request's context, leads to no Session. It must be safe for concurrent use. A panic
-	// of it is logged once and goes no further. There is no event when a session expires, for no process is told. Nil costs
-	// nothing.
+	// Observe is called after something was done with a session. It is for metrics, traces and an audit log. It runs in
+	// the goroutine of the request, which waits for it, and while the Session is locked. Therefore it must return at
+	// once. Its ctx has the values of the request's context, but leads to no Session. It must be safe for concurrent
+	// use. If it panics, that is logged once and goes no further. There is no event when a session expires, because no
+	// process is told of it. Nil costs nothing.
 	Observe func(ctx context.Context, e Event)
 
-	// Logger gets what no request can answer for: stored values that are no sessions, and saves that failed after the
-	// response had left. It gets IDs, never tokens or values. Nil means slog.Default().
+	// Logger gets what no request can answer for, such as stored values that are no sessions, and saves that failed
+	// after the response had left. It gets IDs, and never tokens or values. Nil means slog.Default().
 	Logger *slog.Logger
 
 	classes classes // also 0
@@ -100,7 +103,7 @@ const (
 	defaultMaxLarge     = 32 << 20
 	defaultStoreTimeout = 3 * time.Second
 
-	// maxStoreTimeout is what a renewal must not outlive: its marker counts for three times as long.
+	// maxStoreTimeout bounds a renewal. It must not outlive its marker, which counts for three times as long.
 	maxStoreTimeout = 10 * time.Second
 
 	// minMaxBytes leaves room for a session of one short value.
@@ -140,7 +143,7 @@ func logAndAnswer(logger *slog.Logger) func(http.ResponseWriter, *http.Request, 
 	return func(w http.ResponseWriter, r *http.Request, err error) {
 		level := slog.LevelError
 		if r.Context().Err() != nil || errors.Is(err, ErrRenewed) || isRefusal(err) {
-			level = slog.LevelInfo // no failure: the client has most likely hung up, or asks again
+			level = slog.LevelInfo // no failure: most likely the client has hung up, or asks again
 		}
 		logger.Log(r.Context(), level, "session unavailable", "error", err)
 		answer(w, err)
@@ -179,7 +182,7 @@ func (c Config) validate() error {
 	return errors.Join(errors.Join(errs...), c.classes.validate(), c.validateLimit(), c.validateSource(), c.validateDeviceBound())
 }
 
-// validateLimit checks what concerns the sessions of a user.
+// validateLimit checks the settings about the sessions of a user.
 func (c Config) validateLimit() error {
 	_, known := c.Store.(driver.Users)
 	switch {

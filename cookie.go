@@ -12,13 +12,13 @@ import (
 	"github.com/sessionkv/session/internal/token"
 )
 
-// Cookie describes the cookie that carries the session's token. It is always HttpOnly, and Secure unless InsecureHTTP
-// is set. The zero value is the strictest that works for most sites: bound to one host by its name's prefix,
-// SameSite=Lax, and gone when the browser is closed.
+// Cookie describes the cookie that carries the session's token. It is always HttpOnly, and it is Secure unless
+// InsecureHTTP is set. The zero value is the strictest that works for most sites: the prefix of the name binds it to
+// one host, it is SameSite=Lax, and it is gone when the browser is closed.
 type Cookie struct {
-	// Name of the cookie. Empty means "__Host-session", or "session" where the rules of that prefix do not hold: with
-	// Domain, another Path than "/", or InsecureHTTP. A name with a prefix of RFC 6265bis, section 4.1.3, must obey its
-	// rules.
+	// Name of the cookie. Empty means "__Host-session". If the rules of that prefix do not hold, because Domain,
+	// InsecureHTTP, or a Path other than "/" is set, empty means "session". A name with a prefix of RFC 6265bis,
+	// section 4.1.3, must obey its rules.
 	Name string
 
 	// Domain lets the hosts below a domain share the cookie. Empty means this host alone.
@@ -30,11 +30,12 @@ type Cookie struct {
 	// SameSite is Lax, Strict or None; 0 means Lax. None needs Secure. See RFC 6265bis, section 4.1.2.7.
 	SameSite http.SameSite
 
-	// Partitioned keeps a cookie that is used inside other sites apart for each of them (CHIPS). It needs Secure.
+	// Partitioned is for a cookie that is used inside of other sites. Each of these sites then has a cookie of its own
+	// (CHIPS). It needs Secure.
 	Partitioned bool
 
-	// InsecureHTTP sends the cookie over plain HTTP too, where anybody on the way can read and replay it. It is meant for
-	// development.
+	// InsecureHTTP sends the cookie over plain HTTP too. Anybody on the way can then read and replay it. It is meant
+	// for development.
 	InsecureHTTP bool
 }
 
@@ -42,7 +43,8 @@ const (
 	hostCookieName  = "__Host-session"
 	plainCookieName = "session"
 
-	// maxCookieSize, of name and value, and maxAttributeSize are what user agents take: RFC 6265bis, section 5.6.
+	// maxCookieSize, for name and value, and maxAttributeSize are the sizes that user agents accept: RFC 6265bis,
+	// section 5.6.
 	maxCookieSize    = 4096
 	maxAttributeSize = 1024
 
@@ -134,8 +136,9 @@ func (c Cookie) hostRules() error {
 	return nil
 }
 
-// set puts the cookie with this token into h, in place of one that is there already: RFC 6265bis, section 4.1.1,
-// forbids two of a name in one response. The twins, if any, are cleared by it. A persistent one outlives the browser.
+// set puts the cookie with this token into h, in place of one that is there already, because RFC 6265bis, section
+// 4.1.1, forbids two of a name in one response. It also clears the twins, if there are any. A persistent cookie
+// outlives the browser.
 func (c Cookie) set(h http.Header, issued *token.Token, persistent bool, twins []*http.Cookie) {
 	cookie := c.attributes()
 	cookie.Value = issued.Text
@@ -158,9 +161,10 @@ func (c Cookie) cleared() *http.Cookie {
 	return cookie
 }
 
-// twins are what makes the browser of a request to host drop the cookies of the same name that c does not replace: that
-// of one host where c is shared by the hosts of a Domain, and those of a Domain where c is of one host. They come
-// before c itself, for some clients do not tell the cookie of a host from that of a Domain of the same name.
+// twins are the cookies that make the browser of a request to host drop those of the same name that c does not replace.
+// If the hosts of a Domain share c, that is the cookie of one host. If c is of one host, these are the cookies of a
+// Domain. They come before c itself, because some clients do not tell the cookie of a host from that of a Domain of the
+// same name.
 func (c Cookie) twins(host string) (twins []*http.Cookie) {
 	if c.Domain != "" {
 		c.Domain = ""
@@ -182,9 +186,9 @@ func (c Cookie) twins(host string) (twins []*http.Cookie) {
 	return twins
 }
 
-// isWithheld reports whether the browser has kept the cookie back because the request was made by another site, as far
-// as Fetch Metadata tell. Browsers send a Lax cookie with another site's request only if that navigates the whole page
-// by a safe method, and a Strict one never: RFC 6265bis, section 5.8.3.
+// isWithheld reports whether the browser has kept the cookie back because another site has made the request, as far as
+// Fetch Metadata tell. Browsers send a Lax cookie with another site's request only if the request navigates the whole
+// page by a safe method. They never send a Strict one: RFC 6265bis, section 5.8.3.
 func (c Cookie) isWithheld(r *http.Request) bool {
 	if r.Header.Get("Sec-Fetch-Site") != "cross-site" || c.SameSite == http.SameSiteNoneMode || len(r.CookiesNamed(c.Name)) > 0 {
 		return false
@@ -230,8 +234,8 @@ func (c Cookie) replace(h http.Header, cookies []*http.Cookie) {
 }
 
 // references returns what the request's cookies refer to: each well-formed token that is not past its deadline, once.
-// More than maxTokens of them are an attack or a fault; then none is returned. The room is the caller's, so that the
-// usual single cookie costs no allocation.
+// If there are more than maxTokens of them, this is an attack or a fault, and none is returned. The room belongs to the
+// caller, so that the usual single cookie costs no allocation.
 func (c Cookie) references(r *http.Request, now time.Time, room *[maxTokens]token.Reference) []token.Reference {
 	refs := room[:0]
 	for _, cookie := range r.CookiesNamed(c.Name) {
@@ -247,7 +251,7 @@ func (c Cookie) references(r *http.Request, now time.Time, room *[maxTokens]toke
 	return refs
 }
 
-// boundPrefix is how the names of the cookies begin that prove the device of a session. Chrome refuses its own prefix for
+// boundPrefix begins the names of the cookies that prove the device of a session. Chrome refuses its own prefix for
 // them.
 func (c Cookie) boundPrefix() string {
 	if isPrefixed(c.Name, "__host-http-") {
@@ -256,8 +260,9 @@ func (c Cookie) boundPrefix() string {
 	return c.Name + "-bound-"
 }
 
-// bound is the cookie that proves the device of a session of a user. Each has a name of its own: a browser may have the
-// keys of several sessions, of which the last that is refreshed would replace the cookie of the others.
+// bound is the cookie that proves the device of a session of a user. Each session has its own name for it, because a
+// browser may have the keys of several sessions. With one name, the session that is refreshed last would replace the
+// cookie of the others.
 func (c Cookie) bound(id string) Cookie {
 	_, behind, _ := strings.Cut(id, ":")
 	first, _, _ := strings.Cut(behind, "-")

@@ -13,9 +13,10 @@ import (
 	"github.com/sessionkv/session/internal/record"
 )
 
-// DeviceBound reports whether this request has proved that it comes from the device that has signed in: its browser holds
-// a key that cannot be taken elsewhere. It is false for browsers without such keys, and until the key is registered,
-// which is as a rule less than a second after the sign-in, or a renewal. See Config.DeviceBound.
+// DeviceBound reports whether this request has proved that it comes from the device that has signed in: its browser
+// holds a key that cannot be taken elsewhere. It is always false for browsers without such keys. After a sign-in or a
+// renewal it is false until the browser has registered its key, which as a rule takes less than a second. See
+// Config.DeviceBound.
 func (s *Session) DeviceBound() bool {
 	s.lock()
 	defer s.unlock()
@@ -39,7 +40,7 @@ func (s *Session) prove(b *device.Binding) (proved bool, err error) {
 	return false, errNotProved
 }
 
-// refuseBound is prove where there are no cookies: a stolen one must not be of use in a header either.
+// refuseBound is prove for requests without cookies. A stolen token must not be of use in a header either.
 func refuseBound(*device.Binding) (proved bool, err error) { return false, errNotProved }
 
 var errNotProved = errors.New("session: the request does not come from the device of the session")
@@ -54,8 +55,8 @@ func isSkipped(h http.Header, id string) bool {
 	return false
 }
 
-// askForKey asks the browser to register a key for the session that it is given. It is done once, with the token: whoever
-// has the token later could register a key of his own.
+// askForKey asks the browser to register a key for the session that it is given. It is done once, together with the
+// token. Otherwise somebody who has the token later could register a key of their own.
 func (s *Session) askForKey(h http.Header) {
 	b := s.use.record.Binding()
 	if b == nil || b.HasKey() {
@@ -80,9 +81,9 @@ func (s *Session) dropProofs(h http.Header) {
 	}
 }
 
-// serveDevice answers the requests that browsers make for the keys of their sessions: Device Bound Session Credentials, a
-// draft of the W3C. Chrome ends the session of a device after 401, 429 and most other failures, and after a redirect, so
-// that none of them is given.
+// serveDevice answers the requests that browsers make for the keys of their sessions: Device Bound Session Credentials,
+// a draft of the W3C. Chrome ends the session of a device after 401, 429 and most other failures, and after a redirect.
+// Therefore serveDevice answers with none of them.
 func (m *Manager) serveDevice(w http.ResponseWriter, r *http.Request) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
@@ -159,11 +160,11 @@ func (m *Manager) instruct(w http.ResponseWriter, b *device.Binding) {
 		"refresh_url":                m.config.DeviceBound,
 		"scope":                      map[string]any{"include_site": false},
 		"credentials":                []map[string]any{{"type": "cookie", "name": cookie.Name, "attributes": attributes}},
-		"allowed_refresh_initiators": []string{"*"}, // a link from elsewhere, with which Chrome would else send no cookie
+		"allowed_refresh_initiators": []string{"*"}, // otherwise Chrome sends no cookie with a link from elsewhere
 	})
 }
 
 func writeJSON(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(value) // whoever has hung up asks again
+	_ = json.NewEncoder(w).Encode(value) // a client that has hung up asks again
 }

@@ -62,7 +62,7 @@ func TestEndpointAnswersNothingElse(t *testing.T) {
 	}
 }
 
-// The endpoint gives no time to live: whoever has an ID from a log could keep the session alive.
+// The endpoint gives no time to live. Otherwise somebody who has an ID from a log could keep the session alive.
 func TestEndpointGivesNoTimeToLive(t *testing.T) {
 	bind(t, func(t *testing.T, manager *session.Manager, d *testkit.SecureDevice, _ *testkit.Logs) {
 		time.Sleep(20 * time.Minute)
@@ -74,7 +74,7 @@ func TestEndpointGivesNoTimeToLive(t *testing.T) {
 	})
 }
 
-// Whoever asks for the session of an ID of his own making reaches no other key of the store.
+// Somebody who makes up an ID and asks for its session reaches no other key of the store.
 func TestEndpointAsksForNothingButIDs(t *testing.T) {
 	store := testkit.NewMemory()
 	manager := testkit.NewManager(t, session.Config{Store: store, DeviceBound: devicePath})

@@ -134,7 +134,7 @@ func TestInstructionsAreThoseOfTheCookie(t *testing.T) {
 	})
 }
 
-// The challenge leaves with the token and never again: a thief could bind the session to his own key.
+// The challenge leaves with the token and never again. Otherwise a thief could bind the session to a key of their own.
 func TestKeyIsAskedForWithTheTokenAlone(t *testing.T) {
 	manager := testkit.NewManager(t, session.Config{Store: new(memstore.Store), DeviceBound: devicePath})
 	d := testkit.NewDevice(t, manager)
@@ -363,7 +363,7 @@ func TestRegistrationBesideASaveKeepsBoth(t *testing.T) {
 }
 
 // A browser that signed in twice, the second time from another site, has the keys of two living sessions. Each has a
-// cookie of its own, or else the last that is refreshed would sign it out of the other.
+// cookie of its own. Otherwise the session that is refreshed last would sign the browser out of the other.
 func TestTwoBoundSessionsOfABrowser(t *testing.T) {
 	bind(t, func(t *testing.T, manager *session.Manager, first *testkit.SecureDevice, _ *testkit.Logs) {
 		second := testkit.NewSecureDevice(t, manager, devicePath)

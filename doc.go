@@ -22,8 +22,9 @@
 //
 // # Signing in
 //
-// [Session.SignIn] makes a session that of a user, in one call; [Session.User] tells who it is, and [Session.Destroy]
-// signs out. [Manager.List], [Manager.End] and [Manager.EndAll] show and end the sessions of a user on all devices:
+// [Session.SignIn] makes a session that of a user, in one call. [Session.User] tells who the user is, and
+// [Session.Destroy] signs out. [Manager.List], [Manager.End] and [Manager.EndAll] show and end the sessions of a user on
+// all devices:
 //
 //	stamp, err := sessions.Stamp(r.Context(), name) // before the password is read
 //	...
@@ -41,12 +42,11 @@
 // # Security
 //
 // The cookie holds a random token that the store does not know. The session's key is made of the token's hash, so that
-// nobody can sign in with what is in the store, its dumps or the logs. A token that the store does not know is never
-// adopted.
+// nobody can sign in with what is in the store, its dumps or the logs. A token that leads to no session is never adopted.
 // The cookie is HttpOnly, Secure and SameSite=Lax, and its name has the prefix __Host-, unless the [Cookie] says
 // otherwise.
 //
-// What remains for the application: to check the credential before it calls SignIn, to call Destroy when the user signs
-// out and EndAll or [Session.EndOthers] when the credential has changed, to defend against cross-site requests (see
-// [http.CrossOriginProtection]), and to serve over HTTPS.
+// The application has to do the rest: check the credential before it calls SignIn, call Destroy when the user signs out,
+// call EndAll or [Session.EndOthers] when the credential has changed, defend against cross-site requests (see
+// [http.CrossOriginProtection]), and serve over HTTPS.
 package session

@@ -5,20 +5,21 @@ import (
 	"time"
 )
 
-// An Event says what was done with a session, and what came of it; see Config.Observe. Fields that do not apply are zero.
+// An Event says what was done with a session, and what the outcome was; see Config.Observe. Fields that do not apply
+// are zero.
 type Event struct {
 	Kind       EventKind
 	Outcome    Outcome
 	Reason     Reason        // why somebody has ended the session: of EventEnd, and of OutcomeEnded
 	ID         string        // of the session
-	PreviousID string        // that the session had before EventRenew or EventSignIn
+	PreviousID string        // the ID that the session had before EventRenew or EventSignIn
 	User       string        // who is signed in, or signing in; it is personal data, and LogValue leaves it out
 	Class      Class         // of the session
 	Count      int           // how many sessions EventEnd has ended
 	Bytes      int           // size of the value that was loaded or saved
 	Tries      int           // of EventUpdate: one more than the conflicts with other requests
-	Repeats    int           // how often the store has sent something again, for a connection broke
-	Duration   time.Duration // what it took, the store for the most part
+	Repeats    int           // how often the store has sent something again, because a connection broke
+	Duration   time.Duration // how long it took, for the most part in the store
 	Err        error         // of OutcomeError
 }
 
@@ -34,7 +35,7 @@ const (
 	EventRenew                         // Renew
 	EventSignIn                        // SignIn
 	EventDestroy                       // Destroy, and the end of sessions whose cookies came together
-	EventEnd                           // End, EndAll, EndOthers, and the end of what is over Config.SessionsPerUser
+	EventEnd                           // End, EndAll, EndOthers, and the end of sessions over Config.SessionsPerUser
 	EventRegister                      // a device registers its key; see Config.DeviceBound
 	EventRefresh                       // a device proves its key
 )
@@ -48,7 +49,7 @@ var kinds = [...]string{
 // String returns a word for metrics, such as "sign_in".
 func (k EventKind) String() string { return word(kinds[:], uint8(k)) }
 
-// An Outcome says what came of it.
+// An Outcome says what came of an [Event].
 type Outcome uint8
 
 const (
@@ -80,7 +81,7 @@ func word(words []string, i uint8) string {
 	return ""
 }
 
-// LogValue returns what is set, but for the user.
+// LogValue returns the fields that are set, without the user.
 func (e Event) LogValue() slog.Value {
 	attrs := []slog.Attr{slog.String("kind", e.Kind.String()), slog.String("outcome", e.Outcome.String())}
 	add := func(set bool, attr slog.Attr) {

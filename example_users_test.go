@@ -54,7 +54,7 @@ func (d *device) send(path string, form ...string) {
 	fmt.Println(strings.TrimSpace(path + ": " + w.Body.String()))
 }
 
-// signInAs is a handler that signs in whoever asks for it.
+// signInAs is a handler that signs everybody in who asks for it.
 func signInAs(user string) func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	return func(w http.ResponseWriter, r *http.Request, s *session.Session) {
 		if err := s.SignIn(session.SignIn{User: user}); err != nil {
@@ -73,11 +73,18 @@ func whoIs(w http.ResponseWriter, _ *http.Request, s *session.Session) {
 // Signing in with "remember me", signing out, and signing out everywhere.
 func ExampleSession_SignIn() {
 	sessions := newUsers()
-	passwordIsRight := func(name, password string) bool { return name == "alice" && password == "wonderland" }
+	passwords := map[string]string{"alice": "wonderland"}
+	passwordIsRight := func(name, password string) bool { return passwords[name] != "" && passwords[name] == password }
+	knownUser := func(name string) string {
+		if passwords[name] == "" {
+			return "nobody"
+		}
+		return name
+	}
 	mux := http.NewServeMux()
 
 	mux.Handle("POST /sign-in", sessions.HandlerFunc(func(w http.ResponseWriter, r *http.Request, s *session.Session) {
-		name := r.PostFormValue("name")
+		name := knownUser(r.PostFormValue("name"))
 		stamp, err := sessions.Stamp(r.Context(), name) // before the password is read
 		if err != nil {
 			http.Error(w, "try again later", http.StatusServiceUnavailable)
@@ -102,6 +109,10 @@ func ExampleSession_SignIn() {
 		fmt.Fprintln(w, "signed out")
 	}))
 	mux.Handle("POST /sign-out-everywhere", sessions.HandlerFunc(func(w http.ResponseWriter, r *http.Request, s *session.Session) {
+		if s.User() == "" {
+			http.Error(w, "not signed in", http.StatusUnauthorized)
+			return
+		}
 		if err := sessions.EndAll(r.Context(), s.User(), session.ByUser); err != nil {
 			http.Error(w, "not signed out", http.StatusServiceUnavailable)
 			return
@@ -113,6 +124,7 @@ func ExampleSession_SignIn() {
 
 	mux.Handle("GET /", sessions.HandlerFunc(whoIs))
 	laptop, phone := newDevice(handler), newDevice(handler)
+	laptop.send("/sign-in", "name=", "password=")
 	laptop.send("/sign-in", "name=alice", "password=guess")
 	laptop.send("/sign-in", "name=alice", "password=wonderland")
 	phone.send("/sign-in", "name=alice", "password=wonderland", "remember=on")
@@ -120,8 +132,10 @@ func ExampleSession_SignIn() {
 	laptop.send("/sign-out-everywhere", "")
 	laptop.send("/")
 	phone.send("/")
+	phone.send("/sign-out-everywhere", "")
 	phone.send("/sign-out", "")
 	// Output:
+	// /sign-in: wrong name or password
 	// /sign-in: wrong name or password
 	// /sign-in: hello alice
 	// /sign-in: hello alice
@@ -129,6 +143,7 @@ func ExampleSession_SignIn() {
 	// /sign-out-everywhere: signed out everywhere
 	// /: nobody
 	// /: by_user
+	// /sign-out-everywhere: not signed in
 	// /sign-out: signed out
 }
 

@@ -38,7 +38,7 @@ func snapshot(h http.Header) http.Header {
 	return h.Clone()
 }
 
-// of returns the exchange of m among x and those around it, or nil.
+// of returns the exchange of m, which is x or one around it, or nil.
 func (x *exchange) of(m *Manager) *exchange {
 	for ; x != nil; x = x.outer {
 		if x.manager == m {

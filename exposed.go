@@ -17,7 +17,7 @@ const (
 
 type (
 	flushErrorer interface{ FlushError() error }
-	// closeNotifier is http.CloseNotifier, which is deprecated, and which Gin asks for all the same.
+	// closeNotifier is http.CloseNotifier. It is deprecated, but Gin asks for it.
 	closeNotifier interface{ CloseNotify() <-chan bool }
 )
 
@@ -114,7 +114,8 @@ func (w *responseWriter) closeNotify() <-chan bool {
 	return below.CloseNotify()
 }
 
-// push saves nothing: the headers of a promise are those of a request, and the response's own have not left.
+// push saves nothing, because the headers of a promise are those of a request. The response's own headers have not
+// left.
 func (w *responseWriter) push(path string, o *http.PushOptions) error {
 	below, _ := find[http.Pusher](w.inner)
 	return below.Push(path, o)

@@ -17,8 +17,8 @@ import (
 
 var errNested = errors.New("session: the value is nested too deeply for a session: 9,999 levels are the most")
 
-// encode is json.Marshal, but leaves <, > and & as they are, for people who read the value in the store. What no
-// session can hold is ErrTooLarge.
+// encode is json.Marshal, but leaves <, > and & as they are, for people who read the value in the store. If no session
+// can hold the result, it returns ErrTooLarge.
 func encode(value any) ([]byte, error) {
 	if t := reflect.TypeOf(value); t != nil && losesAll(t) {
 		return nil, fmt.Errorf("a %v has no exported fields, so that JSON would lose all of it; export some, or give it a MarshalJSON", t)
@@ -43,8 +43,9 @@ func encode(value any) ([]byte, error) {
 	return bytes.TrimSuffix(buf.Bytes(), []byte("\n")), nil
 }
 
-// losesAll reports whether encoding/json leaves out everything that a value of type t can hold: it is, points to, or is
-// a list or map of structs whose fields are all unexported or left out by their tags, and do not encode themselves.
+// losesAll reports whether encoding/json leaves out everything that a value of type t can hold. This is so for structs
+// whose fields are all unexported or left out by their tags, and that do not encode themselves. It is also so for
+// pointers to them, lists and maps of them.
 func losesAll(t reflect.Type) bool {
 	if t.Kind() < reflect.Array || t.Kind() == reflect.String {
 		return false // the usual case, without a look into the cache
@@ -65,8 +66,8 @@ var (
 	textMarshaler = reflect.TypeFor[encoding.TextMarshaler]()
 )
 
-// lossIn is losesAll for a value that can be pointed to if addressable: then encoding/json also calls the methods of the
-// pointer. around are the types that t is in.
+// lossIn is losesAll for a value that can be pointed to if addressable. encoding/json then also calls the methods of
+// the pointer. around are the types that contain t.
 func lossIn(t reflect.Type, addressable bool, around []reflect.Type) bool {
 	encodesItself := t.Implements(jsonMarshaler) || t.Implements(textMarshaler)
 	if p := reflect.PointerTo(t); addressable {
@@ -122,8 +123,8 @@ func unmarshal[T any](raw []byte) (T, error) {
 	return value, nil
 }
 
-// decodePlain decodes the plain text of what sessions hold most, without the allocations of json.Unmarshal. It is false
-// for everything else.
+// decodePlain decodes the plain text of the types that sessions hold most, without the allocations of json.Unmarshal.
+// It returns false for everything else.
 func decodePlain[T any](raw []byte) (value T, ok bool) {
 	switch any(value).(type) {
 	case int:

@@ -76,9 +76,6 @@ func (p *partStore) wantParts(t *testing.T, want ...string) {
 // onLargeStores runs a test on each store, with a Manager and a Device that has a session with a report.
 func onLargeStores(t *testing.T, test func(t *testing.T, store *partStore, m *session.Manager, d *testkit.Device)) {
 	testkit.OnEachStore(t, func(t *testing.T, store testkit.UserStore) {
-		if _, ok := store.(driver.Large); !ok {
-			t.Skip("TODO")
-		}
 		parts := newPartStore(store)
 		manager := testkit.NewManager(t, session.Config{Store: parts})
 		d := testkit.NewDevice(t, manager)

@@ -41,7 +41,7 @@ func (s *Session) result() (*Session, error) {
 	return s, nil
 }
 
-// first asks the store for the session. A failure is remembered, unless it is that of ctx.
+// first asks the store for the session. It remembers a failure, unless the failure comes from ctx.
 func (s *Session) first(ctx context.Context, peek bool) (*Session, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("session: not loaded: %w", err)
@@ -87,7 +87,7 @@ func (s *Session) references(now time.Time, room *[maxTokens]token.Reference) []
 	return s.config.Cookie.references(s.request, now, room)
 }
 
-// extend gives a session that was only peeked at its idle time anew. Its failure is remembered as that of first.
+// extend gives a session that was only peeked at its idle time anew. It remembers a failure as first does.
 func (s *Session) extend(ctx context.Context) (*Session, error) {
 	if !s.use.record.IsStored() {
 		s.use.peeked = false

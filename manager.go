@@ -2,7 +2,7 @@ package session
 
 import "github.com/sessionkv/session/internal/record"
 
-// A Manager gives the requests of a handler their sessions. It is made by [New], does not change, and serves any number
+// A Manager gives the requests of a handler their sessions. [New] makes it. It does not change, and serves any number
 // of handlers at once.
 type Manager struct {
 	config Config
@@ -10,7 +10,7 @@ type Manager struct {
 }
 
 // New returns a Manager with a copy of config. It reports all faults of config at once, joined by [errors.Join]. It
-// does not reach for the store.
+// does not contact the store.
 func New(config Config) (*Manager, error) {
 	config = config.withDefaults()
 	if err := config.validate(); err != nil {

@@ -7,16 +7,17 @@ import (
 )
 
 // Handler returns a handler that calls next with a session in the context of its request, where [Load] finds it. The
-// session is saved before the first byte of the response leaves, and once more when next returns if it was changed
-// since. A request that does not load its session costs no command of the store. If next panics, nothing is saved, so a
-// handler that recovers belongs around this one: within, it answers with a page like any other.
+// session is saved before the first byte of the response leaves. If it is changed after that, it is saved once more
+// when next returns. A request that does not load its session sends no command to the store. If next panics, nothing is
+// saved. Therefore put a handler that recovers around this one. If it is inside, its answer is a page like any other,
+// and the changes are saved.
 //
 // The ResponseWriter that next gets has the methods Unwrap, ReadFrom and WriteString. It is an [http.Flusher], with
 // FlushError, an [http.Hijacker], an [http.CloseNotifier] and an [http.Pusher] if a writer below it is. A Hijack saves
-// the session first; whoever writes the response then has to send the Set-Cookie that is in w.Header(), as
-// gorilla/websocket does after Upgrade(w, r, w.Header()), and not after Upgrade(w, r, nil).
+// the session first. The code that then writes the response has to send the Set-Cookie that is in w.Header().
+// gorilla/websocket does so after Upgrade(w, r, w.Header()), and not after Upgrade(w, r, nil).
 //
-// Handler panics if next is nil. A Manager that is mounted twice around a handler acts once, in its outer place.
+// Handler panics if next is nil. If a Manager is mounted twice around a handler, it acts once, in its outer place.
 func (m *Manager) Handler(next http.Handler) http.Handler {
 	if next == nil {
 		panic("session: Manager.Handler needs a handler, not nil")
@@ -46,8 +47,9 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// HandlerFunc returns a handler that loads the session and calls f with it. If that fails, Config.OnError answers and f
-// is not called. Handler is part of it, so it can be mounted with and without one around it.
+// HandlerFunc returns a handler that loads the session and calls f with it. If the load fails, Config.OnError answers
+// and f is not called. HandlerFunc includes [Manager.Handler]. It works with another Handler of the Manager around it
+// and without one.
 func (m *Manager) HandlerFunc(f func(w http.ResponseWriter, r *http.Request, s *Session)) http.Handler {
 	if f == nil {
 		panic("session: Manager.HandlerFunc needs a function, not nil")
@@ -63,14 +65,14 @@ func (m *Manager) HandlerFunc(f func(w http.ResponseWriter, r *http.Request, s *
 	}))
 }
 
-// Load returns the session of the request whose context ctx is, of the innermost Manager. The first call of a request
-// asks the store for the latest value if there is a cookie to ask for, which takes up to StoreTimeout, or until the
-// deadline of ctx; later calls return the same Session and ask nobody. Without a cookie that leads to a living session,
+// Load returns the session of the request whose context ctx is, of the innermost Manager. If there is a cookie, the
+// first call of a request asks the store for the latest value. This takes up to StoreTimeout, or until the deadline of
+// ctx. Later calls return the same Session and do not ask the store. Without a cookie that leads to a living session,
 // the Session is empty, and the first Set creates one.
 //
-// An error means that it is not known whether there is a session: the answer is an error page, not the page of a
-// visitor who is not signed in. A failed Load is not tried again in the same request, unless it failed because ctx had
-// ended, as that of a request does when its client hangs up.
+// An error means that it is not known whether there is a session. Answer with an error page, and not with the page of a
+// visitor who is not signed in. A failed Load is not tried again in the same request. It is tried again only if it
+// failed because ctx had ended, for example because the client had hung up.
 func Load(ctx context.Context) (*Session, error) {
 	x, ok := ctx.Value(contextKey{}).(*exchange)
 	if !ok {
@@ -79,9 +81,10 @@ func Load(ctx context.Context) (*Session, error) {
 	return x.session.load(ctx)
 }
 
-// Peek is Load, but gives the session no more time to live: for a poll, which would else keep everybody signed in, and
-// to tell how long they still are, with [Session.IdleDeadline]. A later Load of the same request, or a save, does give
-// it its idle time anew. Peek costs two commands of Redis in one round trip, the Load after it one more.
+// Peek is Load, but gives the session no more time to live. Use it for a poll, because a poll by Load would keep
+// everybody signed in. With [Session.IdleDeadline] it tells how long users are still signed in. A later Load of the
+// same request, or a save, does give the session its idle time anew. Peek costs two commands of Redis in one round
+// trip, and the Load after it one more.
 func Peek(ctx context.Context) (*Session, error) {
 	x, ok := ctx.Value(contextKey{}).(*exchange)
 	if !ok {

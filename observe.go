@@ -16,7 +16,7 @@ type observer struct {
 	failed  sync.Once
 }
 
-// newObserver returns what a Keeper tells its Acts, nil if nobody observes.
+// newObserver returns the function that a Keeper tells its Acts. It is nil if nobody observes.
 func newObserver(c Config) func(context.Context, record.Act) {
 	if c.Observe == nil {
 		return nil
@@ -25,7 +25,7 @@ func newObserver(c Config) func(context.Context, record.Act) {
 	return o.tell
 }
 
-// tell shows an Act to the function of the application, whose panic is not that of the request.
+// tell shows an Act to the function of the application. If that panics, the request does not.
 func (o *observer) tell(ctx context.Context, act record.Act) {
 	defer func() {
 		if v := recover(); v != nil {

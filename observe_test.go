@@ -341,7 +341,8 @@ func TestEverySaveThatFailsIsTold(t *testing.T) {
 	}
 }
 
-// The context of an event leads to no Session, whoever has called: not to one that waits for the function either.
+// The context of an event leads to no Session, whatever call caused it. It does not lead to a Session that waits for
+// the function either.
 func TestContextOfAnEventLeadsToNoSession(t *testing.T) {
 	events := 0
 	observe := func(ctx context.Context, e session.Event) {

@@ -12,7 +12,7 @@ type Reason uint8
 const (
 	ByUser            Reason = 1                        // by its user, on another device
 	ByOperator        Reason = 2                        // by somebody who runs the service
-	CredentialChanged Reason = 3                        // for the password or the like was changed
+	CredentialChanged Reason = 3                        // because the password or the like was changed
 	OverLimit         Reason = Reason(record.OverLimit) // to make room; see Config.SessionsPerUser
 )
 

@@ -216,7 +216,7 @@ func TestRenewThatMeetsASignInAsksAgain(t *testing.T) {
 	})
 }
 
-// A user's session is renewed once: whoever had loaded it too is told to ask again, whatever they do.
+// A user's session is renewed once. Requests that had loaded it too are told to ask again, whatever they do.
 func TestSecondRenewalOfAUsersSessionAsksAgain(t *testing.T) {
 	testkit.OnEachStore(t, func(t *testing.T, store testkit.UserStore) {
 		for name, do := range map[string]func(s *session.Session) error{

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// commit saves the session and writes what it has to say into the response's headers, which leave next.
+// commit saves the session and writes its headers into those of the response, which leave next.
 func (s *Session) commit(h http.Header) error {
 	s.lock()
 	defer s.unlock()
@@ -21,8 +21,8 @@ func (s *Session) commit(h http.Header) error {
 	return nil
 }
 
-// offer writes into the headers of an answer to a failure what an earlier save of the request has to say: the token of a
-// session that was begun or renewed by it, for its client would have none else.
+// offer writes the outcome of an earlier save of the request into the headers of an answer to a failure. That save may
+// have begun or renewed a session, and the client would otherwise have no token of it.
 func (s *Session) offer(h http.Header) {
 	s.lock()
 	defer s.unlock()
@@ -39,14 +39,14 @@ func setErrorHeader(h http.Header, err error) {
 	}
 }
 
-// reopen lets the session be changed as before its commit, for the headers have not left.
+// reopen lets the session be changed as before its commit, because the headers have not left.
 func (s *Session) reopen() {
 	s.lock()
 	defer s.unlock()
 	s.sent = false
 }
 
-// saveLate saves what the handler changed after the headers had left. Nobody can be told of a failure but the log.
+// saveLate saves what the handler changed after the headers had left. Only the log can tell of a failure.
 func (s *Session) saveLate() {
 	s.lock()
 	defer s.unlock()
@@ -56,8 +56,9 @@ func (s *Session) saveLate() {
 	}
 }
 
-// saveForResponse saves if there is something to save. That the session has ended is no failure, unless somebody was to be
-// signed in, or the other sessions of the user to be ended: its response goes on without a cookie.
+// saveForResponse saves if there is something to save. If the session has ended, that is no failure, and the response
+// goes on without a cookie. It is a failure if somebody was to be signed in, or if the other sessions of the user were
+// to be ended.
 func (s *Session) saveForResponse() error {
 	if s.closed != nil {
 		return s.closed
@@ -100,7 +101,7 @@ func (s *Session) writeHeader(h http.Header) {
 	}
 }
 
-// twins are the other cookies to clear, where the request had more than one of a living session.
+// twins are the other cookies to clear, if the request had more than one of a living session.
 func (s *Session) twins() []*http.Cookie {
 	if !s.use.record.HadRivals() {
 		return nil

@@ -10,28 +10,28 @@ import (
 	"github.com/sessionkv/session/internal/token"
 )
 
-// A SignIn says who signs in, and for how long. It can be kept in a session between the steps of a sign-in, as for a
-// second factor.
+// A SignIn says who signs in, and for how long. It can be kept in a session between the steps of a sign-in, for example
+// with a second factor.
 type SignIn struct {
-	// User is any text that names the user, but "".
+	// User is any text that names the user. It must not be "".
 	User string
 
-	// Class is that of the session, for "remember me"; 0 is what the fields of [Config] say.
+	// Class is the class of the session, for "remember me". 0 is the class with the lifetimes of [Config].
 	Class Class `json:",omitempty"`
 
-	// Stamp, unless "", lets this sign-in fail with [ErrRevoked] if all sessions of User were ended since
+	// Stamp, unless "", makes this sign-in fail with [ErrRevoked] if all sessions of User were ended since
 	// [Manager.Stamp] returned it.
 	Stamp Stamp `json:",omitempty"`
 }
 
-// SignIn makes this the session of a user. It gets a new token, ID and Lifetime, as by [Session.Renew]. What a visitor had
-// put into it goes along, and so do the values of the same user, who signs in anew. The values of another user, who had
-// not signed out, are dropped. The store must know users, as redisstore, boltstore and memstore do, or else the error
-// wraps [errors.ErrUnsupported].
+// SignIn makes this the session of a user. It gets a new token, ID and Lifetime, as by [Session.Renew]. The values of a
+// visitor stay in it, and so do those of the same user, who signs in anew. If another user had not signed out, their
+// values are dropped. The store must know users, as redisstore, boltstore and memstore do. Otherwise the error wraps
+// [errors.ErrUnsupported].
 //
-// It is done when the session is saved. That fails with [ErrRevoked] or [ErrLimit] where the sign-in is refused: the
-// session stays as it was, what the request has changed is dropped, and Config.OnError answers, unless the handler has
-// called [Session.Sync] to answer for itself.
+// It is done when the session is saved. The save fails with ErrRevoked or ErrLimit if the sign-in is refused. The
+// session then stays as it was, what the request has changed is dropped, and Config.OnError answers. To answer itself,
+// the handler calls [Session.Sync].
 //
 // SignIn returns an error for a User of "", a Class that is not in Config, and a Stamp of another user. It also returns
 // one if the handler has returned. It returns ErrHeadersSent, ErrCrossSite if it would begin a session, and ErrEnded or
@@ -63,7 +63,7 @@ func (s *Session) checkSignIn(in SignIn) error {
 	return err
 }
 
-// User returns who is signed in, "" for nobody.
+// User returns who is signed in. It is "" for nobody.
 func (s *Session) User() string {
 	s.lock()
 	defer s.unlock()
@@ -73,7 +73,7 @@ func (s *Session) User() string {
 	return s.use.record.User()
 }
 
-// SignedIn returns when the user has signed in; the zero Time for nobody.
+// SignedIn returns when the user has signed in. It is the zero Time if nobody is signed in.
 func (s *Session) SignedIn() time.Time {
 	s.lock()
 	defer s.unlock()
@@ -93,10 +93,10 @@ func (s *Session) Class() Class {
 	return Class(s.use.record.Class())
 }
 
-// LastUsed returns when a request last loaded or saved the session; the zero Time until it was first saved. In a session
-// of [Manager.List] and after [Peek] it follows from how long the session still has to live, without a write for each
-// request: an IdleTimeout that was changed meanwhile moves it, and so does the end of the Lifetime, once that is nearer
-// than IdleTimeout. After [Load] it is the time of this request.
+// LastUsed returns when a request last loaded or saved the session. It is the zero Time until the session was first
+// saved. After [Load] it is the time of this request. In a session of [Manager.List] and after [Peek] it is computed
+// from how long the session still has to live, so that no request has to write it. It is therefore wrong if IdleTimeout
+// was changed meanwhile, and when the end of the Lifetime is nearer than IdleTimeout.
 func (s *Session) LastUsed() time.Time {
 	s.lock()
 	defer s.unlock()
@@ -106,8 +106,8 @@ func (s *Session) LastUsed() time.Time {
 	return s.use.record.LastUsed()
 }
 
-// Ended returns why the session that this client had was ended by somebody, for five minutes from then on; 0 if it was
-// not, or that is not known any more.
+// Ended returns why somebody has ended the session that this client had, for five minutes from the end. It is 0 if
+// nobody has ended it, or if that is not known any more.
 func (s *Session) Ended() Reason {
 	s.lock()
 	defer s.unlock()
@@ -117,9 +117,10 @@ func (s *Session) Ended() Reason {
 	return Reason(s.use.record.WhyEnded())
 }
 
-// EndOthers ends all other sessions of the user when this one is saved, after its SignIn or Renew. No sign-in succeeds
-// then whose [Stamp] is older, so call it after a change of the credential. If this session was
-// ended meanwhile, nothing is done, and the save fails with ErrEnded. [Session.Discard] takes it back.
+// EndOthers ends all other sessions of the user. It is done when this session is saved, after the SignIn or Renew of
+// the same request. No sign-in succeeds then whose [Stamp] is older. Therefore call it after a change of the
+// credential. If this session was ended meanwhile, nothing is done, and the save fails with ErrEnded. [Session.Discard]
+// takes the call back.
 //
 // It returns an error if nobody is signed in, why is no Reason, or the handler has returned. It returns ErrEnded or
 // ErrRenewed if the session is over.

@@ -2,12 +2,12 @@ package session
 
 import "net/http"
 
-// handBack sets on outer, the request that Handler got, what was set on inner, its copy with the session in the context.
-// net/http removes the temporary files of an upload only if the form is on its own request, and loggers and metrics
-// around Handler ask for the Pattern of a ServeMux within.
+// handBack sets on outer, the request that Handler got, what was set on inner, which is its copy with the session in
+// the context. net/http removes the temporary files of an upload only if the form is on its own request. Loggers and
+// metrics around Handler ask for the Pattern of a ServeMux within.
 //
-// What a handler sets on a copy of its own, as StripPrefix makes one, is out of reach. So are path values: a Request does
-// not tell their names.
+// If a handler such as StripPrefix makes a copy of its own, what is set on that copy cannot be reached. Path values
+// cannot be handed back either, because a Request does not tell their names.
 func handBack(outer, inner *http.Request, panicked bool) {
 	if outer.Pattern != inner.Pattern {
 		outer.Pattern = inner.Pattern

@@ -141,7 +141,7 @@ func TestFormsAreSeenOutside(t *testing.T) {
 	}))
 }
 
-// A form that was parsed outside belongs to whoever parsed it.
+// A form that was parsed outside belongs to the code that parsed it.
 func TestFormsParsedOutsideStay(t *testing.T) {
 	b, _ := testkit.MiniRedis(t)
 	manager := testkit.NewManager(t, session.Config{Store: b.Store})

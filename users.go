@@ -9,14 +9,14 @@ import (
 	"github.com/sessionkv/session/internal/token"
 )
 
-// A Stamp is of a user at a moment. It holds until all sessions of the user, or all but one, are ended, and for a day
-// after it was last asked for.
+// A Stamp is a proof that the sessions of a user were not ended since some moment; see [Manager.Stamp]. It holds until
+// all sessions of the user, or all but one, are ended, and at most for a day after it was last asked for.
 type Stamp string
 
-// Stamp returns what [SignIn.Stamp] takes. Call it before the user's credential is read, so that a sign-in with the
-// credential of before does not outlive a change of it, whose [Manager.EndAll] may come at any moment. It keeps a
-// short text in the store for a day: ask for that of one fixed name in place of names that no user has, which a client can
-// invent without end.
+// Stamp returns a value for [SignIn].Stamp. Call it before the user's credential is read. The credential may change
+// while the user signs in with the old one, and [Manager.EndAll] may come at any moment. With the Stamp, such a sign-in
+// does not outlive the change. Stamp keeps a short text in the store for a day. A client can invent any number of names
+// that no user has. For these, ask for the stamp of one fixed name.
 func (m *Manager) Stamp(ctx context.Context, user string) (Stamp, error) {
 	if user == "" {
 		return "", errNoUser
@@ -30,9 +30,9 @@ func (m *Manager) Stamp(ctx context.Context, user string) (Stamp, error) {
 	return Stamp(token.Tag(user) + ":" + stamp), nil
 }
 
-// List returns the living sessions of user, the latest sign-in first. They can be read and not changed, hold what the
-// store had at the time of the call, and live no longer by it. It takes up to StoreTimeout, as the other methods about
-// users do, and holds the values of all these sessions in memory.
+// List returns the living sessions of user, with the latest sign-in first. They can be read and not changed. They hold
+// what the store had at the time of the call, and List gives them no more time to live. It takes up to StoreTimeout, as
+// the other methods about users do, and holds the values of all these sessions in memory.
 func (m *Manager) List(ctx context.Context, user string) ([]*Session, error) {
 	if user == "" {
 		return nil, errNoUser
@@ -53,8 +53,9 @@ func (m *Manager) List(ctx context.Context, user string) ([]*Session, error) {
 	return list, nil
 }
 
-// End ends the session of user that has this ID. It is [ErrEnded], wrapped, if user has no such session, as when it was
-// renewed meanwhile and has another ID. The request that next comes with its token can be told why, by [Session.Ended].
+// End ends the session of user that has this ID. It returns [ErrEnded], wrapped, if user has no such session. This is
+// also so if the session was renewed meanwhile and has another ID. For five minutes, [Session.Ended] tells why to
+// requests that come with the token of the session.
 func (m *Manager) End(ctx context.Context, user, id string, why Reason) error {
 	if err := errors.Join(checkUser(user), why.check()); err != nil {
 		return err
@@ -64,11 +65,11 @@ func (m *Manager) End(ctx context.Context, user, id string, why Reason) error {
 	return m.keeper.End(ctx, user, id, uint8(why))
 }
 
-// EndAll ends every session of user. When it has returned, none of those that existed when it was called can be used any
-// more, whatever their requests are doing, and no sign-in succeeds whose [Stamp] is older. So it comes after a change of
-// the user's credential. After an error some may have been ended; call it again.
+// EndAll ends every session of user. When it has returned, none of the sessions that existed when it was called can be
+// used any more, whatever their requests are doing. No sign-in succeeds whose [Stamp] is older. Therefore call it after
+// a change of the user's credential. After an error some sessions may have been ended; call it again.
 //
-// It ends the session of the calling request too. [Session.EndOthers] leaves that one.
+// It ends the session of the calling request too. [Session.EndOthers] does not end that one.
 func (m *Manager) EndAll(ctx context.Context, user string, why Reason) error {
 	if err := errors.Join(checkUser(user), why.check()); err != nil {
 		return err
@@ -78,7 +79,8 @@ func (m *Manager) EndAll(ctx context.Context, user string, why Reason) error {
 	return m.keeper.EndAll(ctx, user, uint8(why))
 }
 
-// limited returns ctx for what is no part of a request's session: it ends after StoreTimeout at the latest.
+// limited returns a context for calls that are no part of a request's session. It has the values of ctx, and ends after
+// StoreTimeout at the latest.
 func (m *Manager) limited(ctx context.Context) (context.Context, context.CancelFunc) {
 	if m.config.Observe != nil {
 		ctx = context.WithValue(withoutSession(ctx), repeats.Key{}, new(repeats.Counter))

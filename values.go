@@ -10,12 +10,13 @@ import (
 	"github.com/sessionkv/session/internal/value"
 )
 
-// Set stores value under key. It encodes value as JSON at once, so that later changes of value do not reach the session.
+// Set stores value under key. It encodes value as JSON at once, so that later changes of value do not reach the
+// session.
 //
-// If it returns an error, it has changed nothing. It is an error if value cannot be encoded or would lose everything, if
-// key is reserved or not UTF-8, and if the handler has returned. It returns ErrTooLarge if the session would be larger
-// than Config.MaxBytes, ErrHeadersSent or ErrCrossSite if it would begin a session and cannot, and ErrEnded or ErrRenewed
-// if the session is over.
+// If it returns an error, it has changed nothing. It is an error if value cannot be encoded or would lose everything,
+// if key is reserved or not UTF-8, and if the handler has returned. It returns ErrTooLarge if the session would be
+// larger than Config.MaxBytes. It returns ErrHeadersSent or ErrCrossSite if it would begin a session and cannot, and
+// ErrEnded or ErrRenewed if the session is over.
 func (s *Session) Set(key string, value any) error {
 	raw, err := encode(value)
 	if err != nil {
@@ -29,7 +30,7 @@ func (s *Session) Set(key string, value any) error {
 	return s.use.record.Set(key, raw)
 }
 
-// update is Set of what fn makes of the value that is there.
+// update is Set of the value that fn makes of the one that is there.
 func (s *Session) update(key string, fn func(raw []byte, ok bool) ([]byte, error)) error {
 	s.lock()
 	defer s.unlock()
@@ -39,8 +40,8 @@ func (s *Session) update(key string, fn func(raw []byte, ok bool) ([]byte, error
 	return s.use.record.Update(key, fn)
 }
 
-// Decode stores the value of key in dst as [json.Unmarshal] does. It returns ErrNoKey, wrapped, if there is none, and an
-// error that does not show the value if that is of another type.
+// Decode stores the value of key in dst as [json.Unmarshal] does. It returns [ErrNoKey], wrapped, if there is none. If
+// the value is of another type, it returns an error that does not show the value.
 func (s *Session) Decode(key string, dst any) error {
 	raw, ok := s.get(key)
 	if !ok {
@@ -84,7 +85,7 @@ func (s *Session) Clear() {
 	}
 }
 
-// Keys returns the keys that have a value, in the order they are stored in.
+// Keys returns the keys that have a value, in the order in which they are stored.
 func (s *Session) Keys() []string {
 	s.lock()
 	defer s.unlock()
@@ -100,8 +101,8 @@ func (s *Session) Keys() []string {
 	return keys
 }
 
-// JSON returns the session's values as a JSON object, {} if there are none. The package encoding/json does not: a
-// Session that is logged inside of something else shows none of its values.
+// JSON returns the session's values as a JSON object. It is {} if there are none. Package encoding/json does not return
+// them: if a Session is logged inside of something else, none of its values is shown.
 func (s *Session) JSON() []byte {
 	s.lock()
 	defer s.unlock()
@@ -109,7 +110,7 @@ func (s *Session) JSON() []byte {
 	return visible.AppendTo(nil)
 }
 
-// take removes the value of a key at once. taken gets the value that this call alone has removed, and may refuse it.
+// take removes the value of a key at once. taken gets the value that only this call has removed, and may refuse it.
 func (s *Session) take(ctx context.Context, key string, taken func(raw []byte, ok bool) error) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("session: not saved: %w", err)
@@ -164,7 +165,7 @@ func (s *Session) settable(key string) error {
 	return s.barred
 }
 
-// removable reports whether something can be removed. Where there is no session any more, there is nothing to remove.
+// removable reports whether something can be removed. If there is no session any more, there is nothing to remove.
 func (s *Session) removable(method string) bool {
 	if s.closed != nil {
 		s.logIgnored(method)

@@ -10,15 +10,16 @@ import (
 	"github.com/sessionkv/session/internal/token"
 )
 
-// Watch returns a context that ends when the session does: because somebody has ended it, it has expired or its Lifetime
-// is over, each of which [context.Cause] tells as ErrEnded, or it was renewed, which is ErrRenewed. It is for a stream or
-// a WebSocket, which would else go on for as long as it is open. It also ends with ctx, and when the handler returns.
+// Watch returns a context that ends when the session does. [context.Cause] is ErrEnded if somebody has ended the
+// session, if it has expired, or if its Lifetime is over. It is ErrRenewed if the session was renewed. The context also
+// ends with ctx, and when the handler returns. It is for a stream or a WebSocket. Without it, these go on for as long
+// as they are open.
 //
-// Every interval it looks into the store as [Peek] does, which gives the session no more time to live: where a message
-// of the client counts as use, call [Session.Sync]. A look that fails is made again after the interval, so that a store
-// that is down ends no connection. Between two looks there is a timer and no goroutine. A session that was not yet saved
-// is not watched. Call Watch once for a connection: what each call takes is kept until the handler returns. It panics if
-// the interval is not positive.
+// Once in each interval, Watch looks into the store as [Peek] does, which gives the session no more time to live. If a
+// message of the client counts as use, call [Session.Sync]. If a look fails, Watch looks again after the interval, so
+// that a store that is down ends no connection. Between two looks there is a timer and no goroutine. A session that was
+// not yet saved is not watched. Call Watch once for a connection, because what each call needs is kept until the
+// handler returns. It panics if the interval is not positive.
 func (s *Session) Watch(ctx context.Context, interval time.Duration) context.Context {
 	if interval <= 0 {
 		panic("session: Session.Watch needs a positive interval")
@@ -41,7 +42,7 @@ func (s *Session) Watch(ctx context.Context, interval time.Duration) context.Con
 	return ctx
 }
 
-// A watch looks whether the session of a connection still lives. The lock of the Session guards its timer; there is one
+// A watch looks whether the session of a connection still lives. The lock of the Session guards its timer. There is one
 // look at a time.
 type watch struct {
 	session  *Session
@@ -52,8 +53,8 @@ type watch struct {
 	missed   bool // the last look found nothing, and no reason for it
 }
 
-// secondLook is after how long a user's session that is gone is looked for once more: the word that says why somebody has
-// ended it comes a moment after the end.
+// secondLook is the pause before a second look for a user's session that is gone. The last word, which says why
+// somebody has ended the session, comes a moment after the end.
 const secondLook = 100 * time.Millisecond
 
 // schedule plans the next look, no later than at the session's Deadline.
@@ -96,7 +97,7 @@ func (w *watch) look() {
 	w.session.lookLater(w)
 }
 
-// watched returns what a look is for, or why the session is over.
+// watched returns the session to look for, or why it is over.
 func (s *Session) watched() (token.Reference, error) {
 	s.lock()
 	defer s.unlock()
@@ -107,7 +108,7 @@ func (s *Session) watched() (token.Reference, error) {
 	return r.Reference(), r.Over()
 }
 
-// lookAt returns why the session is over, nil if it lives or that is not known.
+// lookAt returns why the session is over. It returns nil if the session lives or if that is not known.
 func (s *Session) lookAt(ctx context.Context, ref token.Reference) error {
 	var bound boundContext
 	bound.init(ctx, s.config.StoreTimeout)

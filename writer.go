@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// responseWriter saves the session before the headers leave, whatever it is that makes them leave.
+// responseWriter saves the session before the headers leave, whatever makes them leave.
 type responseWriter struct {
 	inner   http.ResponseWriter
 	request *http.Request       // as the handler gets it
@@ -22,7 +22,7 @@ type responseWriter struct {
 	err     error // why the handler's response was replaced
 }
 
-// writerState says whose response passes. What is done in each state:
+// writerState says whose response passes. This is done in each state:
 //
 //	state       Write, final WriteHeader, Flush, Hijack        the handler returns
 //	open        save; then begun, or OnError and discarded     save; then as on the left
@@ -149,7 +149,7 @@ func (w *responseWriter) hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return conn, buf, err
 }
 
-// restore goes back to a state before begin, for nothing has left. What was saved stays saved.
+// restore goes back to a state before begin, because nothing has left. What was saved stays saved.
 func (w *responseWriter) restore(before writerState) {
 	if w.state == begun && before == open {
 		w.session.reopen()
@@ -210,8 +210,8 @@ func (w *responseWriter) finish() {
 	}
 }
 
-// abandon is called when the handler has panicked. Whoever recovers may still have this writer, and answers for
-// themselves; nothing is saved.
+// abandon is called when the handler has panicked. Nothing is saved. The code that recovers may still have this writer,
+// and sends its own answer.
 func (w *responseWriter) abandon() {
 	if w.state == open {
 		w.state = begun

@@ -86,7 +86,8 @@ func work(path, round string) error {
 	}
 	go func() {
 		for i := 0; ; i++ { // what expires meanwhile
-			_, err := store.Save(context.Background(), fmt.Sprintf("r%s %d", round, i), nil, []byte("{}"), time.Millisecond)
+			id, part := fmt.Sprintf("r%s %d", round, i), partOf(fmt.Sprint(i))
+			_, err := store.SaveLarge(context.Background(), id, nil, []byte("{}"), time.Millisecond, part)
 			if err := errors.Join(err, store.sweeper.sweep()); err != nil {
 				failed <- err
 			}
@@ -101,17 +102,20 @@ func say(word string, s step) {
 }
 
 // A step is one call of the store.
-type step struct{ User, Call, ID, Was, Value string }
+type step struct{ User, Call, ID, Was, Value, Part string }
 
 // A model is what the store must have of one user and of some visitors.
 type model struct {
 	user   string
 	values map[string]string // also of IDs that were removed
+	parts  map[string][]string
 	list   []string
 	ever   []string // all IDs
 }
 
-func newModel(user string) *model { return &model{user: user, values: map[string]string{}} }
+func newModel(user string) *model {
+	return &model{user: user, values: map[string]string{}, parts: map[string][]string{}}
+}
 
 func (m *model) isThere(id string) bool { _, ok := m.values[id]; return ok }
 
@@ -129,11 +133,16 @@ func (m *model) pick() step {
 	if len(m.ever) > 0 {
 		known = m.ever[rand.IntN(len(m.ever))]
 	}
-	calls := []string{"save", "save", "save", "add", "add", "replace", "remove", "removeAll", "removeOthers", "bury", "delete", "load"}
-	s.Call, s.ID = calls[rand.IntN(len(calls))], known
+	calls := []string{"save", "save", "saveLarge", "saveLarge", "conflict", "removePart", "removeParts", "add", "add", "replace",
+		"remove", "removeAll", "removeOthers", "bury", "delete", "load"}
+	s.Call, s.ID, s.Part = calls[rand.IntN(len(calls))], known, fmt.Sprint(rand.Uint64())
 	switch {
-	case s.Call == "save" && rand.IntN(2) == 0, known == "":
-		s.Call, s.ID = "save", fresh
+	case known == "":
+		s.Call, s.ID = "saveLarge", fresh
+	case strings.HasPrefix(s.Call, "save") && rand.IntN(2) == 0:
+		s.ID = fresh
+	case s.Call == "removePart" && len(m.parts[known]) > 0:
+		s.Part = m.parts[known][0]
 	case s.Call == "replace":
 		s.Was = m.ever[rand.IntN(len(m.ever))]
 	}
@@ -142,9 +151,10 @@ func (m *model) pick() step {
 
 // apply makes of the model what the step makes of the store.
 func (m *model) apply(s step) {
+	m.applyParts(s)
 	place := slices.Index(m.list, s.ID)
 	switch s.Call {
-	case "save":
+	case "save", "saveLarge":
 		if !slices.Contains(m.ever, s.ID) {
 			m.ever = append(m.ever, s.ID)
 		}
@@ -182,13 +192,17 @@ func (s step) do(store *Store, m *model) (err error) {
 	ctx := context.Background()
 	entry := driver.Entry{ID: s.ID, Keep: time.Hour, Limit: limit}
 	switch s.Call {
-	case "save":
-		var was []byte
-		if m.isThere(s.ID) {
-			was = []byte(m.values[s.ID])
+	case "save", "saveLarge":
+		return s.save(store, m)
+	case "conflict":
+		_, err = store.SaveLarge(ctx, s.ID, []byte("another"), []byte(s.Value), time.Hour, partOf(s.Part))
+		if m.isThere(s.ID) && errors.Is(err, driver.ErrConflict) {
+			return nil
 		}
-		_, err = store.Save(ctx, s.ID, was, []byte(s.Value), time.Hour)
-		return err
+	case "removePart":
+		return store.RemoveParts(ctx, s.ID, s.Part)
+	case "removeParts":
+		return store.RemoveParts(ctx, s.ID)
 	case "load":
 		_, err = store.Load(ctx, s.ID, time.Hour)
 	case "delete":
@@ -215,6 +229,19 @@ func (s step) do(store *Store, m *model) (err error) {
 	return err
 }
 
+func (s step) save(store *Store, m *model) (err error) {
+	var was []byte
+	if m.isThere(s.ID) {
+		was = []byte(m.values[s.ID])
+	}
+	if s.Call == "save" {
+		_, err = store.Save(context.Background(), s.ID, was, []byte(s.Value), time.Hour)
+	} else {
+		_, err = store.SaveLarge(context.Background(), s.ID, was, []byte(s.Value), time.Hour, partOf(s.Part))
+	}
+	return err
+}
+
 // differs says where the store is not what the model says.
 func (m *model) differs(store *Store) error {
 	members, err := store.Members(context.Background(), m.user)
@@ -233,6 +260,9 @@ func (m *model) differs(store *Store) error {
 		value, err := store.Load(context.Background(), id, time.Hour)
 		if string(value) != want || (value != nil) != ok || (err == nil) != slices.Contains(list, id) {
 			return fmt.Errorf("%s: %.20q, %v; want %.20q in the list %q", id, value, err, want, list)
+		}
+		if err := m.partsDiffer(store, id); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package boltstore
 
 import (
 	"bytes"
+	"encoding/binary"
 	"testing"
 
 	bolt "go.etcd.io/bbolt"
@@ -41,6 +42,7 @@ func checkLives(t *testing.T, b *tx) {
 		counts[kind]++
 		return nil
 	})
+	checkParts(t, b)
 	for bucket, want := range map[string]int{
 		string(values): counts[session], string(users): counts[person], string(due): counts[session] + counts[person],
 	} {
@@ -54,6 +56,19 @@ func checkLives(t *testing.T, b *tx) {
 			t.Errorf("%q at %x has no user, or its place twice", id, place)
 		}
 		places[string(bytes.Clone(place))] = true
+		return nil
+	})
+}
+
+// checkParts finds parts without a session.
+func checkParts(t *testing.T, b *tx) {
+	t.Helper()
+	_ = b.Bucket(parts).ForEach(func(key, _ []byte) error {
+		length, size := binary.Uvarint(key)
+		id := key[size:][:length]
+		if part := b.Bucket(parts).Bucket(key); b.Bucket(values).Get(id) == nil || part == nil || part.Get(text) == nil {
+			t.Errorf("part %q has no text, or its session is gone", key)
+		}
 		return nil
 	})
 }

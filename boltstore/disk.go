@@ -12,7 +12,7 @@ import (
 	bolterrors "go.etcd.io/bbolt/errors"
 )
 
-// A disk is an open file. One goroutine writes to it: what has come while a transaction was being synced goes into the
+// A disk is an open file. One goroutine writes to it. Changes that come while a transaction is being synced go into the
 // next one, so that many callers share the cost of one sync.
 type disk struct {
 	path   string
@@ -36,8 +36,8 @@ func newDisk(path string) *disk {
 	return &disk{path: path, writes: make(chan change), stop: make(chan struct{}), ended: make(chan struct{})}
 }
 
-// guard makes an error of what a damaged file does to bolt: it panics, and reads where the file has been cut off. Nothing
-// is done with the file after that, for locks may be left behind.
+// guard turns the faults of a damaged file into an error: bolt panics, or reads beyond the end of a file that was cut
+// off. Nothing is done with the file after that, because locks may be left behind.
 func (d *disk) guard(fn func() error) (err error) {
 	if broken := d.broken.Load(); broken != nil {
 		return *broken
@@ -60,8 +60,8 @@ func (d *disk) view(fn func(*bolt.Tx)) error {
 	})
 }
 
-// update calls fn in a transaction and returns when that is synced, or rolled back as nothing has changed. If it returns
-// an error, fn may still be called.
+// update calls fn in a transaction. It returns when the transaction is synced, or is rolled back because nothing has
+// changed. If it returns an error, fn may still be called.
 func (d *disk) update(ctx context.Context, fn func(*bolt.Tx) (changed bool, err error)) error {
 	c := change{ctx, fn, make(chan error, 1)}
 	select {
@@ -165,7 +165,7 @@ func (d *disk) close() error {
 	return d.release()
 }
 
-// release lets go of the file. After a panic the locks of bolt may be held, so that the file stays open until the process
+// release closes the file. After a panic the locks of bolt may be held. Then the file stays open until the process
 // ends.
 func (d *disk) release() error {
 	if d.db == nil || d.broken.Load() != nil {

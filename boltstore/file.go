@@ -21,6 +21,7 @@ var (
 	due     = []byte("due")     // time, kind, name → nothing; for the sweep
 	users   = []byte("users")   // name → user
 	members = []byte("members") // ID → its place in the list of its user
+	parts   = []byte("parts")   // ID, name → a bucket with the text
 )
 
 // format is a bucket whose name says what this package has written.
@@ -55,7 +56,8 @@ func openFile(path string) (*disk, error) {
 	return d, nil
 }
 
-// open opens the file twice: bolt would read beyond the end of a file that is cut off, unless it is only to be read.
+// open opens the file twice, the first time only to read. Otherwise bolt would read beyond the end of a file that was
+// cut off.
 func (d *disk) open() error {
 	reading := options
 	reading.ReadOnly = true
@@ -75,7 +77,23 @@ func (d *disk) open() error {
 			return err
 		}
 	}
-	return nil
+	return d.failed("written", d.addBucket())
+}
+
+// addBucket gives a file the bucket for parts, without which another version of this package made it.
+func (d *disk) addBucket() error {
+	tx, err := d.db.Begin(true)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = tx.Rollback() }() // says only that it was committed
+	if tx.Bucket(parts) != nil {
+		return nil
+	}
+	if _, err := tx.CreateBucket(parts); err != nil {
+		return err
+	}
+	return tx.Commit()
 }
 
 // explain says what to do about an error of bolt.Open.
@@ -129,7 +147,7 @@ func create(path string) error {
 		return err
 	}
 	err = errors.Join(db.Update(func(tx *bolt.Tx) error {
-		for _, name := range [][]byte{format, values, lives, due, users, members} {
+		for _, name := range [][]byte{format, values, lives, due, users, members, parts} {
 			if _, err := tx.CreateBucket(name); err != nil {
 				return err
 			}

@@ -292,7 +292,8 @@ func fill(t *testing.T, store *Store, n int) {
 	var group sync.WaitGroup
 	for i := range n {
 		group.Go(func() {
-			if _, err := store.Save(t.Context(), fmt.Sprint("filled", i), nil, filling(i), time.Hour); err != nil {
+			_, err := store.SaveLarge(t.Context(), fmt.Sprint("filled", i), nil, filling(i), time.Hour, fillingParts(i)...)
+			if err != nil {
 				t.Error(err)
 			}
 		})
@@ -309,6 +310,7 @@ func wantFilled(t *testing.T, store *Store, n int) {
 		if err != nil || !bytes.Equal(value, filling(i)) {
 			t.Fatalf("value %d: %d bytes, %v", i, len(value), err)
 		}
+		wantParts(t, store, fmt.Sprint("filled", i), fillingParts(i)...)
 	}
 }
 

@@ -11,6 +11,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/sessionkv/session/driver"
 )
 
 // fullVariable says in a process of TestFullDisk how the disk becomes full.
@@ -91,12 +93,13 @@ func full(t *testing.T, path string, want error, fillUp func(size int64), room f
 		t.Fatal(err)
 	}
 	fillUp(info.Size())
-	var kept []string
+	var kept []int
 	for i := range 200 {
 		id := fmt.Sprint("late", i)
-		_, err = store.Save(t.Context(), id, nil, []byte(strings.Repeat("secret", 1000)), time.Hour)
+		value := []byte(strings.Repeat("secret", 1000))
+		_, err = store.SaveLarge(t.Context(), id, nil, value, time.Hour, lateParts(i)...)
 		if err == nil {
-			kept = append(kept, id)
+			kept = append(kept, i)
 		} else if text := err.Error(); !errors.Is(err, want) && !strings.Contains(text, want.Error()) ||
 			!strings.Contains(text, path+" could not be written") || strings.Contains(text, "secret") {
 			t.Fatal(err)
@@ -114,10 +117,20 @@ func full(t *testing.T, path string, want error, fillUp func(size int64), room f
 	check(t, path)
 	store = open(t, path)
 	wantFilled(t, store, 20)
-	for _, id := range kept {
+	for _, i := range kept {
+		id := fmt.Sprint("late", i)
+		wantParts(t, store, id, lateParts(i)...)
 		if _, err := store.Load(t.Context(), id, time.Hour); err != nil {
 			t.Errorf("%s was saved, and is gone: %v", id, err)
 		}
 	}
 	t.Logf("%d of 200 saves fitted; the last error was: %v", len(kept), err)
+}
+
+// lateParts has one part of a session in two.
+func lateParts(i int) []driver.Part {
+	if i%2 == 0 {
+		return nil
+	}
+	return []driver.Part{{Name: "late", Text: []byte(strings.Repeat("secret", 5000))}}
 }

@@ -8,11 +8,12 @@ import (
 
 const (
 	sweepEvery = 30 * time.Second
-	sweepStep  = 500   // records in one transaction, so that saves need not wait long
-	maxTouches = 10000 // beyond it they are written before their time
+	sweepStep  = 500      // records in one transaction, so that saves need not wait long
+	sweepBytes = 64 << 20 // of parts in one transaction, and those of one session
+	maxTouches = 10000    // beyond it they are written before their time
 )
 
-// A sweeper writes down what loads have extended, and removes what has expired.
+// A sweeper writes the times to live that loads have extended, and removes what has expired.
 type sweeper struct {
 	*records
 	full  chan struct{} // says that there are many touches; has room for one
@@ -24,7 +25,7 @@ func newSweeper(r *records) *sweeper {
 	return &sweeper{r, make(chan struct{}, 1), make(chan struct{}), make(chan struct{})}
 }
 
-// run is the goroutine. What fails is tried again at the next time.
+// run is the goroutine. If something fails, it is tried again at the next time.
 func (s *sweeper) run() {
 	defer close(s.ended)
 	ticker := time.NewTicker(sweepEvery)
@@ -59,14 +60,15 @@ func (s *sweeper) touch(id string, version uint64, ends int64) {
 	}
 }
 
-// sweep comes to its end although there are touches and expired records all the time: it does what there was at first.
+// sweep does only what is there when it begins. Otherwise it might never end, because new touches and expired records
+// come all the time.
 func (s *sweeper) sweep() error {
 	if err := s.writeTouches(); err != nil {
 		return err
 	}
 	for until := s.now(); ; {
 		more := false
-		err := s.update(context.Background(), func(t *tx) { more = t.sweep(until, sweepStep) })
+		err := s.update(context.Background(), func(t *tx) { more = t.sweep(until, sweepStep, sweepBytes) })
 		if err != nil || !more {
 			return err
 		}
@@ -92,15 +94,18 @@ func (t *tx) keep(part map[string]touch) {
 	}
 }
 
-// sweep removes what has expired, after a look at up to n of the records that were due, and reports whether it has looked
-// at so many.
-func (t *tx) sweep(until int64, n int) (more bool) {
+// sweep removes what has expired, after a look at up to n of the records that were due, until so many bytes of parts are
+// gone. It reports whether there may be more.
+func (t *tx) sweep(until int64, n, bytesOfParts int) (more bool) {
 	var found [][]byte
 	cursor, end := t.Bucket(due).Cursor(), dueKey(until+1, 0, "")
 	for key, _ := cursor.First(); key != nil && bytes.Compare(key, end) < 0 && len(found) < n; key, _ = cursor.Next() {
 		found = append(found, bytes.Clone(key))
 	}
 	for _, key := range found {
+		if t.dropped >= bytesOfParts {
+			return true
+		}
 		kind, name := key[8], string(key[9:])
 		l, ok := t.life(kind, name)
 		switch {

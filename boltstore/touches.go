@@ -2,13 +2,15 @@ package boltstore
 
 import "sync"
 
-// A touch is when a value that was loaded will expire, as long as it is not saved again, which gives it another version.
+// A touch is when a value that was loaded will expire. It holds for one version of the value. A save gives the value
+// another version.
 type touch struct {
 	version uint64
 	ends    int64
 }
 
-// touches are those that are not in the file yet, by the ID. A load costs no write, and its reply waits for none.
+// touches are those that are not in the file yet, by the ID. A load makes a touch in place of a write, and need not
+// wait for the disk.
 type touches struct {
 	mu   sync.Mutex
 	byID map[string]touch

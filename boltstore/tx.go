@@ -37,6 +37,7 @@ type tx struct {
 	now     int64
 	touches *touches
 	changed bool
+	dropped int   // bytes of parts
 	err     error // the first failure of a change
 }
 
@@ -46,8 +47,8 @@ const (
 	person  = 'u'
 )
 
-// A life says when something expires. Its entry in the bucket due is of that moment or an earlier one, so that it need
-// not move whenever the life is made longer.
+// A life says when something expires. Its entry in the bucket due has that moment or an earlier one. Therefore the
+// entry need not move whenever the life is made longer.
 type life struct {
 	ends    int64
 	due     int64
@@ -151,8 +152,5 @@ func (t *tx) store(id string, value []byte, ttl time.Duration) {
 	t.live(session, id, after(t.now, ttl), t.next(lives))
 }
 
-// remove removes the value of id.
-func (t *tx) remove(id string) {
-	t.drop(values, []byte(id))
-	t.die(session, id)
-}
+// clone never returns nil, which would say that nothing is stored.
+func clone(value []byte) []byte { return append([]byte{}, value...) }

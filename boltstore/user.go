@@ -11,14 +11,14 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-// A user is what is known of one, besides the IDs.
+// A user is what is known of one, without the IDs.
 type user struct {
 	listed  int64 // until when the IDs count
 	stamped int64 // until when the stamp counts
 	stamp   string
 }
 
-// kept is the user with a list that lives that long, or as long as it does already.
+// kept is the user with a list that lives for d, or longer if it does already.
 func (u user) kept(now int64, d time.Duration) user {
 	u.listed = max(u.listed, after(now, d))
 	return u
@@ -44,7 +44,7 @@ func (t *tx) known(name string) (u user) {
 	return u
 }
 
-// begin is known, before a change: it takes from the list what does not count any more.
+// begin is known for a change: it also takes from the list what does not count any more.
 func (t *tx) begin(name string) user {
 	u := t.known(name)
 	if u.listed <= t.now {
@@ -86,7 +86,7 @@ func (t *tx) keepStamp(u *user) {
 	u.stamped = after(t.now, stampTTL)
 }
 
-// counts reports whether id is one of its user's, if it is one of a user.
+// counts reports whether id is in the list of its user. It is true for an ID without a user.
 func (t *tx) counts(id string) bool {
 	name := driver.UserOf(id)
 	return name == "" || t.known(name).listed > t.now && t.isMember(id)

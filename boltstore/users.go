@@ -124,6 +124,7 @@ func (s *Store) Bury(ctx context.Context, last []byte, ttl time.Duration, ids ..
 	return s.update(ctx, func(t *tx) {
 		for _, id := range ids {
 			if _, ok := t.life(session, id); ok {
+				t.dropParts(id)
 				t.store(id, last, ttl)
 			}
 		}

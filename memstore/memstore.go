@@ -1,8 +1,9 @@
-// Package memstore keeps sessions in the memory of one process: for tests, for trying things out, and for a program that
-// runs once and whose sessions may end with it.
+// Package memstore keeps sessions in the memory of one process. It is for tests, for trying things out, and for a
+// program that runs once and whose sessions may end with it.
 //
-// It is not for more than that. Another process does not see these sessions, a restart ends all of them, and no limit but
-// session.Config.MaxBytes keeps them from filling the memory. Package redisstore has the store for the rest.
+// It is not for more than that. Another process does not see these sessions, and a restart ends all of them. No limit
+// except session.Config.MaxBytes keeps them from filling the memory. Package redisstore has the store for everything
+// else.
 package memstore
 
 import (
@@ -19,10 +20,10 @@ import (
 )
 
 // A Store is a [driver.Store] in memory. The zero value is an empty store. It is safe for concurrent use, must not be
-// copied after its first use, and needs no Close: it has no goroutine.
+// copied after its first use, and needs no Close, because it has no goroutine.
 //
-// No call waits, so that none looks at its context. An expired value is never returned; its memory is given back by the
-// saves and deletions that follow, each of which removes a few expired values.
+// No call waits. Therefore none looks at its context. An expired value is never returned. The saves and deletions that
+// follow give its memory back. Each of them removes a few expired values.
 type Store struct {
 	mu       sync.Mutex
 	advanced time.Duration
@@ -31,7 +32,7 @@ type Store struct {
 	users    users
 }
 
-// Advance makes d pass for the sessions of this store, for tests of what expires. Otherwise its clock is the real one.
+// Advance makes d pass for the sessions of this store, to test what expires. Otherwise its clock is the real one.
 func (s *Store) Advance(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,17 +114,17 @@ func (s *Store) Delete(_ context.Context, id string, was []byte) ([]byte, error)
 	return found.value, nil
 }
 
-// Format prints no more than what it is, for every verb of package fmt.
+// Format prints only what the Store is, for every verb of package fmt.
 func (s *Store) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, name) }
 
-// LogValue returns no more than what it is, as Format does.
+// LogValue returns only what the Store is, as Format does.
 func (s *Store) LogValue() slog.Value { return slog.StringValue(name) }
 
 const name = "memstore.Store"
 
 func (s *Store) now() time.Time { return time.Now().Add(s.advanced) }
 
-// find returns the entry of id if it has not expired, else nil.
+// find returns the entry of id, or nil if there is none or it has expired.
 func (s *Store) find(id string) *entry {
 	found := s.entries[id]
 	if found == nil || !found.isOver(s.now()) {

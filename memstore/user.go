@@ -57,7 +57,7 @@ func (all *users) get(name string, now time.Time) *user {
 	return u
 }
 
-// known returns the user of this name, nil if there is none. What of it is over is gone.
+// known returns the user of this name, or nil if there is none. It removes what of the user has expired.
 func (all users) known(name string, now time.Time) *user {
 	u := all[name]
 	if u != nil && !now.Before(u.listed) {
@@ -79,8 +79,8 @@ func (all users) count(id string, now time.Time) bool {
 	return u != nil && slices.Contains(u.ids, id)
 }
 
-// sweepStep is how many entries, and users, are looked at whenever one is added: more than the one that is added, so that
-// the expired ones come to an end.
+// sweepStep is how many entries, and users, are looked at whenever one is added. It is more than the one that is added,
+// so that all expired ones are removed in the end.
 const sweepStep = 4
 
 // sweep forgets a few users that have nothing any more, in the random order of a map.

@@ -118,7 +118,7 @@ func (s *Store) Members(_ context.Context, name string) (members []driver.Member
 	defer s.mu.Unlock()
 	u := s.users.get(name, s.now())
 	u.ids = slices.DeleteFunc(u.ids, func(id string) bool {
-		found := s.find(id) // once, for it may expire before it is asked again
+		found := s.find(id) // once, because it may expire before the next look
 		if found != nil {
 			members = append(members, driver.Member{ID: id, Value: bytes.Clone(found.value), TTL: found.expires.Sub(s.now())})
 		}

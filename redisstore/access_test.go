@@ -73,9 +73,9 @@ func TestPassword(t *testing.T) {
 // aclFor is the smallest ACL, as in the package comment, by NoScripts.
 var aclFor = map[bool]string{
 	false: "+getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get " +
-		"+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank",
+		"+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank +hget +hset +hdel +multi +exec",
 	true: "+getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard " +
-		"+pexpire +unlink +exists +zrank +zadd +zrem +zrange +zpopmin +zremrangebyrank",
+		"+pexpire +unlink +exists +zrank +zadd +zrem +zrange +zpopmin +zremrangebyrank +hget +hset +hdel",
 }
 
 // exercise goes every way through the store, and returns the first error.
@@ -105,6 +105,9 @@ func exercise(t *testing.T, server *redistest.Server, store *redisstore.Store) e
 		if _, err := step.do(); !errors.Is(err, step.want) {
 			return err
 		}
+	}
+	if err := exerciseParts(ctx, store, rand.Text()); err != nil {
+		return err
 	}
 	return exerciseUsers(ctx, store)
 }
@@ -159,9 +162,6 @@ func TestSmallestACL(t *testing.T) {
 			return openPool(t, newPool(server.Addr(), redis.DialUsername("app"), redis.DialPassword("pw")), options)
 		}
 		keys, commands := "~session:* ~{session:* ", aclFor[options.NoScripts]
-		if options.NoScripts {
-			keys = "~session:* "
-		}
 		if err := exercise(t, server, user(keys+commands)); err != nil {
 			t.Fatalf("with %s%s: %v", keys, commands, err)
 		}

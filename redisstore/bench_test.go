@@ -81,7 +81,7 @@ func sum(b *testing.B, conn redis.Conn, section string, pick func(name, value st
 
 func BenchmarkLoad(b *testing.B) { benchmarkLoad(b, rand.Text()) }
 
-// BenchmarkLoadOfAUser asks the list of a user besides, which has 10 members.
+// BenchmarkLoadOfAUser also asks the list of a user, which has 10 members.
 func BenchmarkLoadOfAUser(b *testing.B) { benchmarkLoad(b, "user:"+rand.Text()) }
 
 func benchmarkLoad(b *testing.B, id string) {

@@ -9,8 +9,8 @@ import (
 // it writes them out whenever they are full.
 const bufferSize = maxBatch
 
-// bufferedConn writes what it was given when it is read from: a call waits for a reply after every flush. It is for one
-// goroutine at a time.
+// bufferedConn keeps what it was given until somebody reads from it, and writes it then, because a call waits for a
+// reply after every flush. It is for one goroutine at a time.
 type bufferedConn struct {
 	net.Conn
 	in  *bufio.Reader

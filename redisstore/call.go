@@ -10,8 +10,8 @@ type call struct {
 	commands []Command
 	size     int // about what it takes of maxBatch
 
-	// For a call that waits with others: by when, and what tells its caller that it is done. For any other: memory for a
-	// batch of itself.
+	// A call that waits with others has a deadline and a channel that tells its caller that it is done. For any other
+	// call these fields are memory for a batch of itself.
 	deadline time.Time
 	done     chan struct{}
 	single   [1]*call

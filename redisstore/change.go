@@ -14,8 +14,8 @@ type change struct {
 	ttl        int64
 }
 
-// outcome is that of a Save that did not find was. current is what is there instead, err why there is no such value, and
-// lost why it is unknown what came of a first attempt. If current is the value of c, that attempt has put it there.
+// outcome is that of a Save that did not find was. current is what is there instead. err is why there is no such value.
+// lost is why the outcome of a first attempt is unknown. If current is the value of c, that attempt has put it there.
 func (c change) outcome(current []byte, lost, err error) ([]byte, error) {
 	switch {
 	case err != nil:

@@ -14,8 +14,8 @@ import (
 // atOnce is how many values of a user are read or changed in one flush.
 const atOnce = 100
 
-// clean takes members without a value from the list before an Add: where there is a limit, all that would count, else
-// some of those that are older than what is added will become. That a member is old does not say that it is dead: its
+// clean takes members without a value from the list before an Add. If there is a limit, it takes all that would count.
+// Otherwise it takes some of those that are older than the new one will become. An old member need not be dead: its
 // lifetime may be another, and a Replace keeps its place.
 func (s *Store) clean(ctx context.Context, u user, e driver.Entry, now time.Time) error {
 	which := []any{0, -1}
@@ -54,8 +54,8 @@ func (s *Store) listed(ctx context.Context, u user, which ...any) ([]string, err
 	return redis.Strings(replies[0], nil)
 }
 
-// ask runs commands that only read behind a GETEX: a replica refuses that, so that it does not answer with what is out of
-// date.
+// ask runs commands that only read behind a GETEX. A replica refuses the GETEX, and therefore cannot answer with old
+// data.
 func (s *Store) ask(ctx context.Context, u user, commands ...Command) ([]any, error) {
 	replies, _, err := s.client.Do(ctx, u.stamp, append([]Command{cmd("GETEX", u.stamp)}, commands...)...)
 	if err == nil {
@@ -67,7 +67,7 @@ func (s *Store) ask(ctx context.Context, u user, commands ...Command) ([]any, er
 	return replies[1:], nil
 }
 
-// drop takes members from the list that have no value any more, and so never again have one.
+// drop takes members from the list that have no value any more. They never get one again.
 func (s *Store) drop(ctx context.Context, u user, members []any) error {
 	if len(members) == 0 {
 		return nil

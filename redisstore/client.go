@@ -5,18 +5,18 @@ import (
 	"time"
 )
 
-// A Client runs commands on the Redis server that owns a key. [New] makes one of redigo's pool; for another library of
+// A Client runs commands on the Redis server that owns a key. [New] makes one of redigo's pool. For another library of
 // Redis, implement it and call [NewWithClient]. It is called from many goroutines at once.
 type Client interface {
-	// Do runs the commands on the server that owns key, in this order, on one connection and in one flush, and returns
-	// the reply to each: nil, an int64, a string or []byte, a []any, or a [Refusal] where the server refused that
-	// command. All keys of the commands are in the slot of key. Where a command is sent elsewhere because that slot is being
-	// moved, those behind it are executed after it, once more if need be. When Do has returned without an error, the
-	// arguments are used for something else, so it must not keep them.
+	// Do runs the commands on the server that owns key, in this order, on one connection and in one flush. It returns
+	// the reply to each: nil, an int64, a string or []byte, a []any, or a [Refusal] if the server refused that command.
+	// All keys of the commands are in the slot of key. If a command is sent elsewhere because that slot is being moved,
+	// those behind it are executed after it, once more if necessary. When Do has returned without an error, the
+	// arguments are used for something else. Therefore it must not keep them.
 	//
-	// It obeys the deadline of ctx. If it has repeated the commands, because the connection broke, lost is the error of
-	// the first attempt, of which it is unknown whether it was executed. No command may be repeated without saying so.
-	// err is the failure of the last attempt; then the replies are not used.
+	// It obeys the deadline of ctx. If the connection broke and Do has repeated the commands, lost is the error of the
+	// first attempt. It is unknown whether that attempt was executed. No command may be repeated without saying so. err
+	// is the failure of the last attempt. If err is not nil, the replies are not used.
 	Do(ctx context.Context, key string, commands ...Command) (replies []any, lost, err error)
 
 	// Close frees what the Client holds.
@@ -29,8 +29,8 @@ type Command struct {
 	Args []any
 }
 
-// A Refusal is an error that Redis answered with in place of a result: a text that begins with a code, such as OOM or
-// NOAUTH. Errors of a [Store] wrap it.
+// A Refusal is an error that Redis answered with in place of a result. It is a text that begins with a code, such as
+// OOM or NOAUTH. Errors of a [Store] wrap it.
 type Refusal string
 
 // Error returns the text.
@@ -40,7 +40,8 @@ func cmd(name string, args ...any) Command {
 	return Command{name, args}
 }
 
-// milliseconds is ttl as Redis takes it, where 0 is an error: what has no time left expires at once.
+// milliseconds is ttl in the form that Redis accepts. Redis refuses 0, so that a value with no time left gets one
+// millisecond.
 func milliseconds(ttl time.Duration) int64 {
 	return max(ttl.Milliseconds(), 1)
 }

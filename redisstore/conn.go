@@ -9,8 +9,8 @@ import (
 // A task is what needs a connection, and perhaps a second one.
 type task interface{ runOn(lease) error }
 
-// A lease is a connection for one task, and the time by which it must have answered. lost is why the connection before it
-// was given up, if it is unknown what came of the task there.
+// A lease is a connection for one task, and the time by which it must have answered. lost is why the connection before
+// it was given up, if the outcome of the task on that one is unknown.
 type lease struct {
 	conn     redis.Conn
 	deadline time.Time
@@ -18,8 +18,8 @@ type lease struct {
 }
 
 // runOn sends the commands of the calls that are not done, in one flush, and wakes each caller when its replies are
-// there. It returns a failure of the connection, or its refusal if one is outdated and answers a call with that, which is
-// then not done.
+// there. It returns a failure of the connection. If the connection is outdated and answers a call with a refusal that
+// says so, it returns the refusal, and that call is not done.
 func (calls batch) runOn(l lease) error {
 	for _, c := range calls {
 		if c == nil {
@@ -76,8 +76,8 @@ func (l lease) send(commands []Command) error {
 	return nil
 }
 
-// receive appends the next n replies, and returns the last among them that says that the connection is outdated as an
-// error.
+// receive appends the next n replies. If some of them say that the connection is outdated, it returns the last of these
+// as an error.
 func (l lease) receive(replies []any, n int) (_ []any, refused error) {
 	for range n {
 		left := time.Until(l.deadline)

@@ -9,8 +9,8 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-// Delete implements [driver.Store]: with one GETDEL where was is nil, else with a script in one round trip, or as
-// [Options.NoScripts] says.
+// Delete implements [driver.Store]. If was is nil, it sends one GETDEL. Otherwise it runs a script in one round trip,
+// or does as [Options.NoScripts] says.
 func (s *Store) Delete(ctx context.Context, id string, was []byte) ([]byte, error) {
 	remove := s.deleteAny
 	if was != nil {
@@ -29,8 +29,8 @@ func (s *Store) deleteAny(ctx context.Context, key string, _ []byte) (value []by
 	return value, lost, err
 }
 
-// deleteScript deletes a session if its value has the length and the head of what was loaded. GETEX and not GET: a
-// replica refuses it. See replaceScript.
+// deleteScript deletes a session if its value has the length and the head of what was loaded. It uses GETEX and not
+// GET, because a replica refuses GETEX. See replaceScript.
 var deleteScript = newScript(`
 local session, wasLength, wasHead = KEYS[1], ARGV[1], ARGV[2]
 local length = redis.pcall('STRLEN', session)

@@ -27,8 +27,8 @@ func (t target) subscribe(ctx context.Context) (redis.Conn, error) {
 	return t.connect(ctx, func(conn net.Conn) net.Conn { return conn })
 }
 
-// connect opens a connection on what wrap makes of that of the network. The timeouts of the net.Dialer hold for the TLS
-// handshake too, where redigo's ignore ctx.
+// connect opens a connection, and puts wrap around that of the network. The timeouts of the net.Dialer hold for the TLS
+// handshake too. Those of redigo ignore ctx.
 func (t target) connect(ctx context.Context, wrap func(net.Conn) net.Conn) (redis.Conn, error) {
 	tcp := &net.Dialer{Timeout: time.Second, KeepAlive: 30 * time.Second}
 	open := tcp.DialContext

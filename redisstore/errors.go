@@ -17,8 +17,8 @@ import (
 var errEvicted = errors.New("the new value was evicted before it was in its place: Redis has reached its maxmemory; " +
 	"raise it, or use a policy that does not evict what is newest")
 
-// explain is err as a Store returns it: bare where a caller tells it apart, else with what failed and what to do, on keys
-// that begin with prefix.
+// explain is err as a Store returns it. It is unchanged if a caller has to recognise it. Otherwise it says what failed
+// and what to do, on keys that begin with prefix.
 func explain(prefix, operation, id string, err error) error {
 	if err == nil || err == driver.ErrNotFound || err == driver.ErrConflict ||
 		err == driver.ErrRemoved || err == driver.ErrStamp || err == driver.ErrFull {
@@ -34,7 +34,7 @@ func explain(prefix, operation, id string, err error) error {
 	return fmt.Errorf(text, operation, withoutArguments(err))
 }
 
-// withoutArguments cuts off what an unknown command's error says of the arguments, which may hold values.
+// withoutArguments cuts off the arguments in the error of an unknown command, because they may hold values.
 func withoutArguments(err error) error {
 	if text, _, cut := strings.Cut(err.Error(), ", with args beginning with"); cut {
 		return Refusal(text)
@@ -98,6 +98,7 @@ var hints = []struct{ prefix, hint string }{
 	{"NOPERM", needs},
 	{"ERR The user executing the script", needs},
 	{"ERR ACL failure in script", needs},
+	{"WRONGTYPE", "something else has stored another Redis type under a key of this store; delete it"},
 	{"MOVED", isCluster},
 	{"ASK", isCluster},
 	{"TRYAGAIN", "a slot of this Redis Cluster is being moved, and what it holds of the session is not yet in one place; " +
@@ -116,7 +117,7 @@ var hints = []struct{ prefix, hint string }{
 
 // needs is the hint on a missing permission.
 const needs = "the ACL user needs ~session:* ~{session:* +getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename " +
-	"+pexpire +unlink +type +get +exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank, or with Options.NoScripts " +
-	"~session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard +pexpire +unlink +exists +zrank " +
-	"+zadd +zrem +zrange +zpopmin +zremrangebyrank; and +select for a database other than 0, +role for OpenSentinel, " +
-	"+wait for SentinelConfig.Replicas, +cluster|slots +asking for redisstore/goredis on a cluster"
+	"+pexpire +unlink +type +get +exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank +hget +hset +hdel " +
+	"+multi +exec, or with Options.NoScripts ~session:* ~{session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec " +
+	"+discard +pexpire +unlink +exists +zrank +zadd +zrem +zrange +zpopmin +zremrangebyrank +hget +hset +hdel; and +select for a database " +
+	"other than 0, +role for OpenSentinel, +wait for SentinelConfig.Replicas, +cluster|slots +asking for redisstore/goredis on a cluster"

@@ -29,6 +29,7 @@ func operations(ctx context.Context, store *redisstore.Store, id string) map[str
 	_, remove := store.Delete(ctx, id, nil)
 	_, removeOnly := store.Delete(ctx, id, value("1"))
 	errs := usersOperations(ctx, store, "user:"+id)
+	maps.Copy(errs, partsOperations(ctx, store, id))
 	maps.Copy(errs, map[string]error{
 		"load": load, "create": create, "replace": replace, "delete": remove, "delete of one value": removeOnly, "ping": store.Ping(ctx),
 	})
@@ -277,6 +278,12 @@ func TestReplica(t *testing.T) {
 					t.Error(err)
 				}
 			},
+			func(store *redisstore.Store) { // the replica may not know of it yet
+				if _, err := store.Part(t.Context(), id, "none"); err != driver.ErrNotFound {
+					t.Errorf("a part that is not there: %v", err)
+				}
+			},
+			func(store *redisstore.Store) { mustSaveParts(t, store, rand.Text(), nil, value("1"), newPart("1")) },
 		} {
 			pool := newPool(primary.Addr())
 			dials, dial := countDials(pool), pool.DialContext
@@ -288,6 +295,9 @@ func TestReplica(t *testing.T) {
 				return dial(ctx)
 			}
 			operation(openPool(t, pool, options))
+			if dials.Load() < 2 {
+				t.Error("the replica has answered")
+			}
 		}
 	})
 }

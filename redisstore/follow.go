@@ -40,8 +40,8 @@ func (m *master) follow(ctx context.Context, sentinel string) {
 	}
 }
 
-// listen takes note of the master that a sentinel has, and of each that it announces. The master is asked for after the
-// subscription, so that no switch is missed between the two.
+// listen learns the master that a sentinel has, and each that it announces. It asks for the master after the
+// subscription, so that it misses no switch between the two.
 func (m *master) listen(ctx context.Context, sentinel string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// ifEqualMost is the length of an old value up to which it costs less to send and compare it as a whole than to run a
-// script.
+// ifEqualMost is the largest length of an old value with which an IFEQ costs less than a script. An IFEQ sends and
+// compares the whole old value.
 const ifEqualMost = 8 << 10
 
-// ifEqualPause is for how long a server that has refused an IFEQ is not asked again. Another one may then be in its
-// place, after a failover or an upgrade.
+// ifEqualPause is how long a server that has refused an IFEQ is not asked again. After a failover or an upgrade another
+// one may be in its place.
 const ifEqualPause = 10 * time.Minute
 
 // ifEqual knows whether to send SET with IFEQ, which Valkey has since 8.1, and Redis since 8.4. A server without it
-// refuses the command and changes nothing, so that a try is always safe, and no version has to be known.
+// refuses the command and changes nothing. Therefore a try is always safe, and nobody has to know a version.
 type ifEqual struct {
 	refused atomic.Int64 // when, in nanoseconds of Unix time
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-// key is where the value of an ID is stored. What belongs to one user is in one slot of a Redis Cluster: that of the text
-// in braces.
+// key is where the value of an ID is stored. All keys of one user are in one slot of a Redis Cluster, which the text in
+// braces decides.
 func (s *Store) key(id string) string {
 	user := driver.UserOf(id)
 	if user == "" {
@@ -16,8 +16,8 @@ func (s *Store) key(id string) string {
 	return s.prefix + "{" + user + "}" + id[len(user):]
 }
 
-// besides is another key in the slot of that of a value. The prefix has no brace, so that one in the key is that of a
-// user.
+// besides is another key in the slot of the key of a value. The prefix has no brace. Therefore a brace in the key
+// belongs to a user.
 func besides(key, name string) string {
 	if strings.Contains(key, "{") {
 		return key + ":" + name
@@ -41,7 +41,7 @@ func (s *Store) user(name string) user {
 // userOf is the user of an ID that has one.
 func (s *Store) userOf(id string) user { return s.user(driver.UserOf(id)) }
 
-// member is what stands for an ID in the list of its user, "" if it has no user.
+// member is the name of an ID in the list of its user. It is "" if the ID has no user.
 func member(id string) string {
 	user := driver.UserOf(id)
 	if user == "" {

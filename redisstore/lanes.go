@@ -81,8 +81,14 @@ func (l *lanes) size(commands []Command) int {
 			}
 		}
 	}
+	if readsPart(commands) {
+		size += large
+	}
 	return size
 }
+
+// readsPart reports whether the reply is a part. It counts as large: parts are kept beside values for their size.
+func readsPart(commands []Command) bool { return commands[len(commands)-1].Name == "HGET" }
 
 // kind is the group of lanes for calls such as c.
 func (l *lanes) kind(c *call) *group {
@@ -92,8 +98,12 @@ func (l *lanes) kind(c *call) *group {
 	return &l.small
 }
 
-// learn keeps a moving average of the size of replies. That two at once may count as one does no harm.
+// learn keeps a moving average of the size of replies, of which that of a part says nothing. That two at once may count as
+// one does no harm.
 func (l *lanes) learn(c *call) {
+	if readsPart(c.commands) {
+		return
+	}
 	size := 0
 	for _, reply := range c.replies {
 		if value, ok := reply.([]byte); ok {

@@ -53,6 +53,22 @@ func (l *line) seen() [][]string {
 	return l.batches
 }
 
+// A part is large whatever its name takes, and says nothing of how large the replies to others are.
+func TestPartsHaveTheLanesOfLargeValues(t *testing.T) {
+	l := newLine()
+	lanes := l.lanes(0, 1) // a call that is not large would wait
+	l.reply = make([]byte, 1<<20)
+	l.release <- struct{}{}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, _, err := lanes.do(ctx, []Command{cmd("GETEX", "none"), cmd("HGET", "key", "name")}); err != nil {
+		t.Fatal(err)
+	}
+	if c := (&call{size: lanes.size([]Command{cmd("GETEX", "key")})}); lanes.kind(c) != &lanes.small {
+		t.Error("after a part, a small call counts as large")
+	}
+}
+
 // queue starts a call and returns when it has its place.
 func queue(t *testing.T, l *lanes, results *sync.WaitGroup, deadline time.Duration, key string, value []byte) {
 	t.Helper()

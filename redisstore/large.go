@@ -29,8 +29,8 @@ func (s *Store) LoadLarge(ctx context.Context, id string, ttl time.Duration) ([]
 	return value, s.failed("load", id, err)
 }
 
-// SaveLarge implements [driver.Large]: with one script, or as [Options.NoScripts] says, for each part, and then the
-// commands of Save with a PEXPIRE of the parts ahead of them.
+// SaveLarge implements [driver.Large]: with a transaction for each part, in two round trips, and then the commands of
+// Save with a PEXPIRE of the parts ahead of them. On a [Client], a script takes the place of a transaction.
 func (s *Store) SaveLarge(ctx context.Context, id string, was, value []byte, ttl time.Duration, parts ...driver.Part) ([]byte, error) {
 	key := s.key(id)
 	for _, part := range parts {

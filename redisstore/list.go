@@ -16,7 +16,7 @@ const (
 )
 
 // A step changes what a user has. It has two forms that do the same: a script with its keys and arguments, and the plan
-// of a transaction, for NoScripts. Ahead of a script that may only read stands a GETEX, which a replica refuses.
+// of a transaction, for NoScripts. A script that may only read has a GETEX ahead of it, because a replica refuses that.
 type step struct {
 	first  []Command
 	script script
@@ -33,8 +33,8 @@ func (s *Store) take(ctx context.Context, u user, st step) (answer any, lost, er
 	return st.script.run(ctx, s.client, st.first, st.keys, st.args...)
 }
 
-// The score of a new member is the time, or one more than that of the newest: the clock of the process that added that
-// one may be ahead. PEXPIRE is for a list that is new, or was emptied in between.
+// The score of a new member is the time, or one more than that of the newest, because the clock of the process that
+// added the newest may be ahead. PEXPIRE is for a list that is new, or was emptied in between.
 var addScript = newScript(`
 local list, stamp = KEYS[1], KEYS[2]
 local member, wanted, score, keep, limit, refuse = unpack(ARGV)

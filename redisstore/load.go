@@ -9,7 +9,7 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-// Load implements [driver.Store] with one GETEX, and ahead of it, for the ID of a user, a ZRANK.
+// Load implements [driver.Store] with one GETEX. For the ID of a user, a ZRANK goes ahead of it.
 func (s *Store) Load(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
 	key, member := s.key(id), member(id)
 	load := s.loads.of(key, member, milliseconds(ttl))
@@ -26,8 +26,8 @@ func (s *Store) Load(ctx context.Context, id string, ttl time.Duration) ([]byte,
 	return value, s.failed("load", id, err)
 }
 
-// Peek implements [driver.Store] with GETEX and PTTL in one flush, and ahead of them, for the ID of a user, a ZRANK. A
-// GETEX without an option changes nothing, and a replica refuses it, so that it does not answer with what is out of date.
+// Peek implements [driver.Store] with GETEX and PTTL in one flush. For the ID of a user, a ZRANK goes ahead of them. A
+// GETEX without an option changes nothing. A replica refuses it, and therefore cannot answer with old data.
 func (s *Store) Peek(ctx context.Context, id string) ([]byte, time.Duration, error) {
 	key, member := s.key(id), member(id)
 	commands := []Command{cmd("GETEX", key), cmd("PTTL", key)}
@@ -49,8 +49,8 @@ func (s *Store) Peek(ctx context.Context, id string) ([]byte, time.Duration, err
 	return value, ttl, s.failed("peek", id, err)
 }
 
-// found makes of the replies to a load, of which the first is for the list where there is a user, a value, what follows
-// it, and an error. The value of an ID that is not in the list comes with ErrRemoved.
+// found turns the replies to a load into a value, the reply that follows it, and an error. With a user, the first reply
+// is that of the list. The value of an ID that is not in the list comes with ErrRemoved.
 func found(replies []any, ofUser bool) (value []byte, rest []any, err error) {
 	removed := false
 	if ofUser {

@@ -2,11 +2,11 @@ package redisstore
 
 import "sync"
 
-// loads keeps the commands of loads, the most frequent operation, to be used again: their arguments cost an allocation
-// each otherwise.
+// loads keeps the commands of loads to use them again, because loads are the most frequent operation. Otherwise the
+// arguments of each would cost an allocation.
 type loads struct{ pool sync.Pool }
 
-// A load is GETEX key PX ttl, and ahead of it, for the ID of a user, ZRANK list member.
+// A load is GETEX key PX ttl. For the ID of a user, ZRANK list member goes ahead of it.
 type load struct {
 	ttl      int64
 	rank     [2]any // bytes in place of strings, which would be allocated anew as arguments
@@ -14,7 +14,7 @@ type load struct {
 	commands [2]Command
 }
 
-// listName is how the key of a user's list ends, in place of the member in that of a value.
+// listName ends the key of a user's list. It stands where the key of a value has the member.
 const listName = "user"
 
 // of returns a load of the value of key. member is "" if its ID has no user.
@@ -35,7 +35,7 @@ func (l *loads) of(key, member string, ttl int64) *load {
 	return c
 }
 
-// set makes an argument of a text, in the memory of the one before if that has its length.
+// set makes an argument of a text. It uses the memory of the argument before if the text has the same length.
 func set(arg *any, begin, end string) {
 	memory, _ := (*arg).([]byte)
 	if len(memory) != len(begin)+len(end) || memory == nil {

@@ -12,10 +12,10 @@ import (
 	"github.com/gomodule/redigo/redis"
 )
 
-// sentinelTimeout bounds what one sentinel may take to answer, so that a hung one leaves time for the others.
+// sentinelTimeout bounds the answer of one sentinel, so that a hung one leaves time for the others.
 const sentinelTimeout = 500 * time.Millisecond
 
-// A master is the Redis that the sentinels say is the master, and may be another one any time.
+// A master is the Redis that the sentinels call the master. It may become another one at any time.
 type master struct {
 	config   SentinelConfig
 	options  Options
@@ -29,7 +29,7 @@ type master struct {
 	switches int    // how often addr has changed
 }
 
-// A masterConn is a connection to what was the master when addr had changed switches times.
+// A masterConn is a connection to the Redis that was the master when addr had changed switches times.
 type masterConn struct {
 	redis.ConnWithTimeout
 	switches int
@@ -61,8 +61,8 @@ func (m *master) learn(addr string) {
 	}
 }
 
-// dial connects to the master. It goes where the sentinels said last, which needs no sentinel, and asks them only if
-// nothing is known yet or that is not the master.
+// dial connects to the master. It goes where the sentinels said last, which needs no sentinel. It asks them only if
+// nothing is known yet or if that is not the master.
 func (m *master) dial(ctx context.Context) (conn redis.Conn, failure error) {
 	known, switches := m.current()
 	if known != "" {
@@ -82,7 +82,7 @@ func (m *master) dial(ctx context.Context) (conn redis.Conn, failure error) {
 	return m.connect(ctx, addr, switches)
 }
 
-// connect dials what should be the master, and makes sure that it is.
+// connect dials the Redis that should be the master, and makes sure that it is.
 func (m *master) connect(ctx context.Context, addr string, switches int) (redis.Conn, error) {
 	c := &m.config
 	t, err := m.options.signIn(ctx, m.target(addr, c.Username, c.Password, c.Database))

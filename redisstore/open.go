@@ -14,18 +14,18 @@ import (
 //	unix://[user:password@]/path/to/socket[?db=database]
 //	host:port
 //
-// The host defaults to localhost, the port to 6379, the database to 0. redis://:password@host gives a password without a
-// user, and so does redis://word@host, as in redis-cli. Special characters in a password are percent-encoded. Anything
-// else in the URL is an error, which never holds any part of it.
+// The host defaults to localhost, the port to 6379, the database to 0. redis://:password@host gives a password without
+// a user, and so does redis://word@host, as in redis-cli. Special characters in a password are percent-encoded.
+// Anything else in the URL is an error. The error never holds any part of the URL.
 //
-// With TLS, the certificate is verified against the CAs of the system, or as [Options.TLS] says; options with TLS for
-// another URL are an error, for the connection would be in the clear.
+// With TLS, the certificate is verified against the CAs of the system, or as [Options.TLS] says. If options has TLS and
+// the URL is another one, that is an error, because the connection would be in the clear.
 //
-// Open does not connect; [Store.Ping] does. The pool keeps up to 64 idle connections, each for 4 minutes. Calls that run
-// at the same time share a few connections, more of them where Redis is far or values are large: 128 at most, and with
-// [Options.NoScripts] one for each save besides. A connection is made, with its TLS handshake, within 1 second, a request
-// written within 1 second, and its reply read before the context's deadline. TCP keep-alive is 30 seconds. For anything
-// else, use [New]. The caller closes the Store.
+// Open does not connect; [Store.Ping] does. The pool keeps up to 64 idle connections, each for 4 minutes. Calls that
+// run at the same time share a few connections. They use more of them where Redis is far or values are large. There are
+// at most 128, and with [Options.NoScripts] one more for each save. A connection is made, with its TLS handshake,
+// within 1 second. A request is written within 1 second, and its reply is read before the context's deadline. TCP
+// keep-alive is 30 seconds. For anything else, use [New]. The caller closes the Store.
 func Open(url string, options Options) (*Store, error) {
 	t, err := parse(url)
 	if err != nil {
@@ -59,14 +59,14 @@ func Open(url string, options Options) (*Store, error) {
 //	}, redisstore.Options{})
 //
 // It starts to follow every sentinel in the background, until [Store.Close]. The first that answers names the master.
-// When one announces another (+switch-master), no call uses a connection to the old one any more: an old master that
-// still lives would go on to acknowledge writes that are then lost. A new connection is asked for its ROLE, and refused
-// if that is not master. Where the ACL forbids ROLE, a replica is recognised by the READONLY that it answers with.
+// When one announces another master (+switch-master), no call uses a connection to the old one any more. An old master
+// that still lives would go on to acknowledge writes that are then lost. A new connection is asked for its ROLE, and is
+// refused if that is not master. If the ACL forbids ROLE, a replica is recognised by the READONLY that it answers with.
 //
-// During a failover calls fail, at once if the old master is gone and by their deadline if it hangs; there is no waiting
-// for a new one within a call. Redis replicates asynchronously: what a master has acknowledged and not yet sent on is
-// lost with it, also the delete of a session, which then is back. See Replicas, and min-replicas-to-write in
-// docs/operations.md.
+// During a failover calls fail. They fail at once if the old master is gone, and by their deadline if it hangs. No call
+// waits for a new master. Redis replicates asynchronously. If a master has acknowledged a write and not yet sent it on,
+// the write is lost with the master. If it was the delete of a session, the session is then back. See Replicas, and
+// min-replicas-to-write in docs/operations.md.
 //
 // The settings of the pool are those of [Open]. OpenSentinel returns an error if a field is missing or wrong.
 func OpenSentinel(config SentinelConfig, options Options) (*Store, error) {

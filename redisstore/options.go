@@ -17,29 +17,30 @@ type Options struct {
 	Prefix string
 
 	// NoScripts changes what is stored with WATCH and MULTI instead of scripts, for services that forbid EVAL. The
-	// guarantees are the same; a save without IFEQ takes two round trips instead of one, and a change of what a user has
-	// begins again, until the deadline, whenever another one comes in between. Redis 7.0 refuses a MULTI when it is full,
-	// 8.0 does not: where it does, no session can be destroyed then, and nobody can end the other sessions of a user, where
-	// scripts still can.
+	// guarantees are the same. A save without IFEQ takes two round trips instead of one. A change of a user's list or
+	// stamp begins again whenever another one comes in between, until the deadline. Some servers refuse a MULTI when
+	// their memory is full: Redis 7.0 does, 8.0 does not. On such a server no session can be destroyed then, and nobody
+	// can end the other sessions of a user. With scripts both are possible.
 	NoScripts bool
 
-	// TLS is for the connections that [Open] makes to a rediss:// or valkeys:// URL, and [OpenSentinel] to Redis and to
-	// the sentinels: a CA of your own, a certificate of the client. An empty ServerName means the host that is dialled,
-	// so that the certificate must name what is in the URL, or what the sentinels announce. With nil, Open trusts the
-	// CAs of the system, and OpenSentinel does without TLS. It must not be changed afterwards.
+	// TLS is for the connections that [Open] makes to a rediss:// or valkeys:// URL, and for those of [OpenSentinel] to
+	// Redis and to the sentinels. Use it for a CA of your own, or for a certificate of the client. An empty ServerName
+	// means the host that is dialled. The certificate must then name the host in the URL, or the host that the
+	// sentinels announce. With nil, Open trusts the CAs of the system, and OpenSentinel does without TLS. It must not
+	// be changed afterwards.
 	TLS *tls.Config
 
-	// Credentials, unless nil, is asked for each new connection to Redis, in place of the user and the password in the
-	// URL or the [SentinelConfig], so that they can change while the Store is in use. An empty username means the user
-	// default. An error fails the call that needs the connection, and is wrapped in the error of that call, so it should
-	// hold no secret.
+	// Credentials, unless nil, is called for each new connection to Redis. It takes the place of the user and the
+	// password in the URL or the [SentinelConfig], so that they can change while the Store is in use. An empty username
+	// means the user default. An error fails the call that needs the connection, and is wrapped in the error of that
+	// call. Therefore it should hold no secret.
 	//
-	// It is called from many goroutines at once and should obey ctx. Open connections stay as they are; where Redis
+	// It is called from many goroutines at once and should obey ctx. Open connections stay as they are. If Redis
 	// refuses one with NOAUTH or WRONGPASS, the command is repeated once on a new one.
 	Credentials func(ctx context.Context) (username, password string, err error)
 }
 
-// Format prints the Prefix and NoScripts, for every verb of package fmt: the TLS may hold a private key.
+// Format prints only the Prefix and NoScripts, for every verb of package fmt, because the TLS may hold a private key.
 func (o Options) Format(f fmt.State, _ rune) {
 	_, _ = fmt.Fprintf(f, "redisstore.Options(prefix %q, NoScripts %t)", o.Prefix, o.NoScripts)
 }

@@ -29,26 +29,28 @@ func keepParts(key string, ttl time.Duration) Command {
 	return cmd("PEXPIRE", partsOf(key), milliseconds(ttl+partsSlack))
 }
 
-// partScript stores a part. Where PEXPIRE is not allowed, the first one fails, and no hash stays for ever.
-var partScript = newScript(`
-local parts, name, text, ttl = KEYS[1], unpack(ARGV)
-redis.call('PEXPIRE', parts, ttl)
-local stored = redis.pcall('HSET', parts, name, text)
-if type(stored) ~= 'number' then return stored end
-redis.call('PEXPIRE', parts, ttl)
-return 1`)
-
 // storePart stores a part beside the value of key and gives all of them ttl to live, in one step: a hash without a time to
-// live would stay for ever if the connection broke then. Lua has to copy the text, which costs less than another step.
+// live would stay for ever if the connection broke then. A Client has no transaction. Where it is another library's, the
+// text goes through Lua, which copies it.
 func (s *Store) storePart(ctx context.Context, key string, part driver.Part, ttl time.Duration) error {
-	store, keep := cmd("HSET", partsOf(key), part.Name, part.Text), keepParts(key, ttl)
-	if s.watcher != nil {
-		_, err := s.watcher.runAlone(ctx, together{store, keep})
+	parts, keep := partsOf(key), keepParts(key, ttl)
+	if s.own != nil {
+		_, err := s.own.runAlone(ctx, together{cmd("HSET", parts, part.Name, part.Text), keep})
 		return err
 	}
-	_, _, err := partScript.run(ctx, s.client, nil, []string{partsOf(key)}, part.Name, part.Text, keep.Args[1])
+	_, _, err := partScript.run(ctx, s.client, nil, []string{parts}, part.Name, part.Text, keep.Args[1])
 	return err
 }
+
+// partScript stores a part. HSET is first: what a script does after a write, Redis does not refuse when it is full.
+var partScript = newScript(`
+local parts, name, text, ttl = KEYS[1], unpack(ARGV)
+local stored = redis.pcall('HSET', parts, name, text)
+if type(stored) ~= 'number' then return stored end
+local kept = redis.pcall('PEXPIRE', parts, ttl)
+-- not allowed: a hash must not stay for ever
+if type(kept) ~= 'number' then return redis.call('HDEL', parts, name) and kept end
+return 1`)
 
 // together is the task of commands that run in one step, whatever is there.
 type together []Command

@@ -27,7 +27,8 @@ func newPool(p *redis.Pool) *pool {
 	return shared
 }
 
-// enter waits until one more connection may be in use. redigo's pool does so too if its Wait is set, and fails otherwise.
+// enter waits until one more connection may be in use. The pool of redigo does so only if its Wait is set, and
+// otherwise fails.
 func (p *pool) enter(ctx context.Context) error {
 	if p.slots == nil {
 		return nil
@@ -90,9 +91,9 @@ func (p *pool) runAlone(ctx context.Context, t task) (lost, err error) {
 	return lost, err
 }
 
-// run runs t on a connection of the pool. If that connection turns out to be broken or outdated, t runs once more, on a
-// connection dialled for it: the pool may hold more of the same. lost is then the failure of the first time, if it is
-// unknown what Redis did of it.
+// run runs t on a connection of the pool. If that connection turns out to be broken or outdated, t runs once more on a
+// connection dialled for it, because the pool may hold more of the same. lost is then the failure of the first time, if
+// it is unknown what Redis did.
 //
 // It is generic so that a batch becomes a task without an allocation.
 func run[T task](ctx context.Context, p *pool, t T) (lost, err error) {
@@ -121,8 +122,8 @@ func run[T task](ctx context.Context, p *pool, t T) (lost, err error) {
 	return lost, err
 }
 
-// verdict says whether what ended with err on conn is to run again, on another connection, and if so, why it is unknown
-// whether Redis has done it. A timeout is no reason to run again: the time is used up.
+// verdict says whether a task that ended with err on conn is to run again on another connection. If so, it also says
+// why it is unknown whether Redis has done it. A timeout is no reason to run again, because the time is used up.
 func verdict(conn redis.Conn, err error) (again bool, lost error) {
 	switch {
 	case outdated(err):
@@ -134,8 +135,8 @@ func verdict(conn redis.Conn, err error) (again bool, lost error) {
 	return false, nil
 }
 
-// distrust closes the idle connections of the pool if err is that of a timeout: what has cut off one connection without a
-// word, such as a firewall or a failover, has probably cut off all that were idle then, and each would cost a timeout.
+// distrust closes the idle connections of the pool if err is that of a timeout. A firewall or a failover may have cut
+// off one connection without a word. Then it has probably cut off all that were idle, and each would cost a timeout.
 func (p *pool) distrust(err error) {
 	if !timeout(err) {
 		return

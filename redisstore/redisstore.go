@@ -6,33 +6,42 @@
 //	...
 //	sessions, err := session.New(session.Config{Store: store})
 //
-// A session is one string under one key, session:<ID>, with a time to live. Loading it is one GETEX, peeking at it a GETEX
-// and a PTTL, storing a new one one SET, deleting it one GETDEL. Storing a new value over an old one is a compare-and-set
-// in one round trip: SET puts the value aside under {session:<ID>}:<rev> for at most 10 seconds, then a script compares
-// the length and the _rev of what is stored with those of what was loaded, and renames the new value over it. Where the
-// server's SET has IFEQ, as from Valkey 8.1 and Redis 8.4 on, and the old value has at most 8 kB, it is one SET IFEQ, which
-// compares the whole value, and behind it a GETEX if that finds another one. The store sends the first IFEQ to find out; a
-// server that refuses it is asked again after 10 minutes. Deleting one value and no other is a script.
+// A session is one string under one key, session:<ID>, with a time to live. These are the commands:
 //
-// What belongs to a user is in one slot of a cluster: an ID <user>:<rest> is stored under session:{<user>}:<rest>. The
-// rests are the members of a sorted set, session:{<user>}:user, scored by the milliseconds of their sign-in, and each
-// load sends a ZRANK ahead of its GETEX. The user's stamp is session:{<user>}:stamp. Changes of both are scripts.
+//   - A load is one GETEX. A peek is a GETEX and a PTTL.
+//   - The save of a new session is one SET. Its deletion is one GETDEL. If only one value and no other may be deleted,
+//     it is a script.
+//   - The save of a new value over an old one is a compare-and-set in one round trip. SET puts the value aside under
+//     {session:<ID>}:<rev> for at most 10 seconds. Then a script compares the length and the _rev of what is stored
+//     with those of what was loaded, and renames the new value over it.
+//   - If the server's SET has IFEQ, as from Valkey 8.1 and Redis 8.4 on, and the old value has at most 8 kB, that save
+//     is one SET IFEQ. It compares the whole value. If it finds another one, a GETEX follows. The store sends the first
+//     IFEQ to find out whether the server has it. A server that refuses it is asked again after 10 minutes.
 //
-// Where scripts are not allowed, [Options.NoScripts] does the same with WATCH and MULTI in two round trips, and with IFEQ
+// All keys of a user are in one slot of a cluster. An ID <user>:<rest> is stored under session:{<user>}:<rest>. The
+// rests are the members of a sorted set, session:{<user>}:user, scored by the milliseconds of their sign-in. Each load
+// sends a ZRANK ahead of its GETEX. The user's stamp is session:{<user>}:stamp. Scripts change the set and the stamp.
+//
+// Parts are the texts that [driver.Large] keeps beside a value. They are the fields of a hash, {session:<ID>}:large, or
+// session:{<user>}:<rest>:large. Storing one is a MULTI with HSET and PEXPIRE in two round trips. With a [Client] of
+// another library it is a script in one. Reading one is an HGET. What loads or saves the value gives the hash a second
+// more to live than the value, with a PEXPIRE ahead in the same flush.
+//
+// If scripts are not allowed, [Options.NoScripts] does the same with WATCH and MULTI in two round trips, and with IFEQ
 // in one.
 //
 // The least that an ACL user needs is
 //
 //	~session:* ~{session:* +getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get
-//	+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank
+//	+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank +hget +hset +hdel +multi +exec
 //
 // or, with NoScripts,
 //
-//	~session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard +pexpire +unlink
-//	+exists +zrank +zadd +zrem +zrange +zpopmin +zremrangebyrank
+//	~session:* ~{session:* +getex +pttl +getdel +set +watch +strlen +getrange +multi +exec +discard +pexpire +unlink
+//	+exists +zrank +zadd +zrem +zrange +zpopmin +zremrangebyrank +hget +hset +hdel
 //
 // and +select in both for a database other than 0. [SentinelConfig] and package redisstore/goredis say what they need
-// besides.
+// in addition.
 package redisstore
 
 import (
@@ -48,21 +57,24 @@ import (
 
 var _ driver.Store = (*Store)(nil)
 
-// Store is a [driver.Store] on Redis, with [driver.Users]. It is safe for concurrent use. Make one with [Open],
+// Store is a [driver.Store] on Redis, with [driver.Users] and [driver.Large]. It is safe for concurrent use. Make one with [Open],
 // [OpenSentinel], [New] or [NewWithClient].
 //
-// Every method obeys the deadline of its context, or takes at most 3 seconds for each flush where the context has none;
-// only writing a large value to a server that hangs may take up to the pool's write timeout longer. Cancellation counts
-// when the method is called; what has begun goes on until the deadline. A command whose connection broke is repeated once
-// on a new connection, so that a restart of Redis fails no request; one that timed out is not. After a READONLY, the sign
-// of a failover, and after a NOAUTH or WRONGPASS, the sign of a password that was changed, the connection is closed and
-// the command repeated once on a new one.
+// Every method obeys the deadline of its context. If the context has none, each flush takes at most 3 seconds. Only the
+// write of a large value to a server that hangs may take up to the pool's write timeout longer. The end of the context
+// is looked at when the method is called. What has begun goes on until the deadline.
 //
-// Errors say what failed and what to do, and hold neither a password nor a session's values. Other than those of package
-// driver, they wrap a [Refusal] of the server, or what redigo, [Options.Credentials] or the [Client] returned.
+// If the connection of a command breaks, the command is repeated once on a new connection, so that a restart of Redis
+// fails no request. A command that timed out is not repeated. READONLY is the sign of a failover, and NOAUTH or
+// WRONGPASS that of a password that was changed. After one of these the connection is closed and the command is
+// repeated once on a new one.
+//
+// Errors say what failed and what to do, and hold neither a password nor a session's values. Apart from those of
+// package driver, they wrap a [Refusal] of the server, or what redigo, [Options.Credentials] or the [Client] returned.
 type Store struct {
 	client  Client
-	watcher *pool // for NoScripts, else nil
+	own     *pool // nil if the client is another library's
+	watcher *pool // own for NoScripts, otherwise nil
 	prefix  string
 	loads   loads
 	ifEqual ifEqual
@@ -71,12 +83,26 @@ type Store struct {
 // New returns a Store on the caller's own pool, for what [Open] and [OpenSentinel] cannot express, such as other limits
 // or timeouts. [Store.Close] closes the pool.
 //
-// The pool's MaxIdle should not be 0 (that is no pooling), and its Dial or DialContext should set
-// [redis.DialConnectTimeout], [redis.DialReadTimeout] and [redis.DialWriteTimeout]: redigo's defaults are 30 seconds and
-// none, and a hung server would hold a dial, or the write of a large value, beyond the context's deadline.
+// Dial or DialContext of the pool should set [redis.DialConnectTimeout], [redis.DialReadTimeout] and
+// [redis.DialWriteTimeout] to about a second. The defaults of redigo are 30 seconds for the first and no limit for the
+// others. A hung server would then hold a new connection, or the write of a large value, beyond the context's deadline.
+// A connection that wraps one of redigo must keep the method DoWithTimeout.
 //
-// New panics if pool is nil, or without Dial and DialContext, if the Prefix contains a brace, which would send the two
-// keys of a save to different slots, or if options has TLS or Credentials, which are the pool's.
+// The other fields of the pool mean this here:
+//
+//   - MaxIdle must not be 0, which would mean that every flush dials. 64 is enough for most. With [Options.NoScripts]
+//     take the number of saves that run at once.
+//   - IdleTimeout should be below the timeout of Redis, and below the idle limit of a balancer or firewall in between.
+//   - MaxActive should be 0, which is no limit, or a high number. Small and large values get half of it each. A call of
+//     the Store waits for a connection until its deadline. Another user of the pool may take the last connection; without
+//     Wait, a call then fails at once.
+//   - Wait is safe, because waiting ends with the deadline of the call.
+//   - MaxConnLifetime should be about a minute if a failover moves a DNS name, so that connections follow it.
+//   - TestOnBorrow is not needed. Broken connections are replaced without it, and a PING in it costs a round trip for
+//     each call.
+//
+// New panics in these cases: pool is nil, or has neither Dial nor DialContext; the Prefix contains a brace, which would
+// send the two keys of a save to different slots; or options has TLS or Credentials, which belong to the pool.
 func New(pool *redis.Pool, options Options) *Store {
 	if pool == nil || pool.Dial == nil && pool.DialContext == nil {
 		panic("redisstore: New needs a pool with Dial or DialContext")
@@ -93,7 +119,7 @@ func onPool(pool *redis.Pool, options Options) *Store {
 
 // newStore returns a Store on a client, whose pool is nil if it is not one of this package.
 func newStore(client Client, pool *pool, options Options) *Store {
-	store := &Store{client: telling{client}, prefix: options.Prefix}
+	store := &Store{client: telling{client}, own: pool, prefix: options.Prefix}
 	if options.NoScripts {
 		store.watcher = pool
 	}
@@ -102,8 +128,8 @@ func newStore(client Client, pool *pool, options Options) *Store {
 
 // NewWithClient returns a Store on a Client, for other libraries of Redis than redigo. [Store.Close] closes the client.
 //
-// It panics if client is nil, if the Prefix contains a brace, or if options has NoScripts, for a Client has no WATCH, or
-// TLS or Credentials, which are the client's.
+// It panics in these cases: client is nil; the Prefix contains a brace; options has NoScripts, because a Client has no
+// WATCH; or options has TLS or Credentials, which belong to the client.
 func NewWithClient(client Client, options Options) *Store {
 	if client == nil {
 		panic("redisstore: NewWithClient needs a Client")
@@ -115,12 +141,12 @@ func NewWithClient(client Client, options Options) *Store {
 	return newStore(client, nil, options)
 }
 
-// Format prints no more than what it is, for every verb of package fmt: the pool's settings may hold a password.
+// Format prints only what the Store is, for every verb of package fmt, because the pool's settings may hold a password.
 func (s *Store) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "redisstore.Store") }
 
-// Ping reports whether Redis can be reached and would serve a session. It sends what every request sends, a GETEX (of
-// the bare prefix, which is no session's key), so it also finds a wrong password, a missing permission, a read-only
-// replica and a server that is too old. Call it at start-up: Open and New do not connect.
+// Ping reports whether Redis can be reached and would serve a session. It sends a GETEX, as every request does, of the
+// bare prefix, which is no session's key. Therefore it also finds a wrong password, a missing permission, a read-only
+// replica and a server that is too old. Call it at start-up, because Open and New do not connect.
 func (s *Store) Ping(ctx context.Context) error {
 	reply, _, err := s.one(ctx, "GETEX", s.prefix)
 	if _, err := bulk(reply, err); err != nil && err != driver.ErrNotFound {
@@ -130,7 +156,7 @@ func (s *Store) Ping(ctx context.Context) error {
 }
 
 // Close closes the pool or client, also one that was given to New or NewWithClient. Call it when no other method is
-// running any more; every later call fails.
+// running any more. Every later call fails.
 func (s *Store) Close() error {
 	return s.client.Close()
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// waiting is a Client whose changes count as done when replicas have them. Each change has a connection to itself: a WAIT
-// would hold up what others send behind it.
+// waiting is a Client whose changes count as done when replicas have them. Each change has a connection to itself,
+// because a WAIT would hold up what others send behind it.
 type waiting struct {
 	Client
 	pool     *pool
@@ -48,8 +48,8 @@ func (w waiting) Do(ctx context.Context, key string, commands ...Command) (repli
 	return replies, lost, nil
 }
 
-// changes reports whether a command changes something that must not be lost. What a GETEX or a
-// PEXPIRE changes is a time to live.
+// changes reports whether a command changes something that must not be lost. A GETEX or a PEXPIRE only changes a time to
+// live.
 func changes(c Command) bool {
 	switch c.Name {
 	case "GETEX", "PEXPIRE", "PTTL", "ZRANK", "ZRANGE", "EXISTS", "HGET":

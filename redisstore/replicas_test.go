@@ -41,10 +41,15 @@ func TestReplicas(t *testing.T) {
 		_, _ = store.Load(t.Context(), "alice:1", time.Minute)
 		_, _ = store.RemoveAll(t.Context(), "alice")
 	})
+	commands = append(commands, master.Commands(t, func() {
+		_, _ = store.LoadLarge(t.Context(), "1", time.Minute)
+		_, _ = store.Part(t.Context(), "1", "none")
+		_ = store.RemoveParts(t.Context(), "1", "none")
+	})...)
 	commands = slices.DeleteFunc(commands, func(name string) bool {
-		return !slices.Contains([]string{"ZRANK", "GETEX", "UNLINK", "ZPOPMIN", "WAIT"}, name)
+		return !slices.Contains([]string{"ZRANK", "PEXPIRE", "GETEX", "HGET", "HDEL", "UNLINK", "ZPOPMIN", "WAIT"}, name)
 	})
-	if got := strings.Join(commands, " "); got != "ZRANK GETEX UNLINK WAIT ZPOPMIN WAIT" {
+	if got := strings.Join(commands, " "); got != "ZRANK GETEX UNLINK WAIT ZPOPMIN WAIT PEXPIRE GETEX GETEX HGET HDEL WAIT" {
 		t.Errorf("commands = %s; want a WAIT behind each change, and none behind a load", got)
 	}
 
@@ -95,7 +100,7 @@ func TestReplicas(t *testing.T) {
 	})
 }
 
-// What the permission is missing for is on the master all the same.
+// The permission for WAIT is missing, but the change is on the master.
 func TestWaitThatIsRefused(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -15,7 +15,7 @@ import (
 
 var errWrongType = fmt.Errorf("the key holds another Redis type than a string, left as it is: %w", driver.ErrNotFound)
 
-// known is err as this package knows it, which has a Refusal where redigo has an error of its own.
+// known is err as this package uses it: a Refusal takes the place of an error that redigo has for it.
 func known(err error) error {
 	if text, ok := err.(redis.Error); ok {
 		return Refusal(text)
@@ -29,8 +29,8 @@ func refusedWith(err error, code string) bool {
 	return ok && strings.HasPrefix(string(refused), code)
 }
 
-// outdated reports whether err is the Refusal of a connection that a new one may not get: it leads to what has become a
-// replica, or was signed in with a password that has been changed since.
+// outdated reports whether err is the Refusal of a connection that a new one may not get. The connection leads to a
+// former primary that is a replica now, or has signed in with a password that has been changed since.
 func outdated(err error) bool {
 	return refusedWith(err, "READONLY") || refusedWith(err, "NOAUTH") || refusedWith(err, "WRONGPASS")
 }
@@ -45,7 +45,7 @@ func firstRefusal(replies []any) error {
 	return nil
 }
 
-// bulk makes of the reply to a GETEX or GETDEL, and of its error, a value or ErrNotFound.
+// bulk turns the reply to a GETEX or GETDEL, and its error, into a value or ErrNotFound.
 func bulk(reply any, err error) ([]byte, error) {
 	switch {
 	case refusedWith(err, "WRONGTYPE"):

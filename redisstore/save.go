@@ -10,8 +10,8 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-// Save implements [driver.Store]: with one SET where was is nil, else with one SET too if the server has its IFEQ and was
-// has at most 8 kB, else with a SET and a script in one round trip, or as [Options.NoScripts] says.
+// Save implements [driver.Store]. If was is nil, it sends one SET. It also sends one SET if the server has its IFEQ and
+// was has at most 8 kB. Otherwise it sends a SET and a script in one round trip, or does as [Options.NoScripts] says.
 func (s *Store) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
 	return s.save(ctx, id, change{key: s.key(id), was: was, value: value, ttl: milliseconds(ttl)})
 }
@@ -38,7 +38,8 @@ func (s *Store) create(ctx context.Context, c change) ([]byte, error) {
 	return c.outcome(current, lost, err)
 }
 
-// current is what is stored. GETEX and not GET: a replica refuses it instead of answering with what is out of date.
+// current is what is stored. It uses GETEX and not GET, because a replica refuses GETEX and cannot answer with old
+// data.
 func (s *Store) current(ctx context.Context, key string) ([]byte, error) {
 	reply, _, err := s.one(ctx, "GETEX", key)
 	return bulk(reply, err)

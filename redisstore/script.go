@@ -15,8 +15,8 @@ func newScript(text string) script {
 	return script{text, fmt.Sprintf("%x", sha1.Sum([]byte(text)))}
 }
 
-// run runs a script behind the commands of first, in one flush, and by its text if Redis does not know it yet. It returns
-// the script's answer, if the commands were not refused.
+// run runs a script behind the commands of first, in one flush. If Redis does not know the script yet, it sends its
+// text. It returns the script's answer if the commands were not refused.
 func (sc script) run(ctx context.Context, client Client, first []Command, keys []string, args ...any) (answer any, lost, err error) {
 	run := sc.command("EVALSHA", sc.hash, keys, args)
 	replies, lost, err := client.Do(ctx, keys[0], append(first, run)...)
@@ -54,9 +54,10 @@ func (sc script) command(name, what string, keys []string, args []any) Command {
 const stagedTTL = 10_000
 
 // replaceScript puts the staged value into the place of a session's, if that has the length and the head of what was
-// loaded. Values stay out of Lua, whose cost grows with them, except on a conflict.
+// loaded. Values stay out of Lua, because its cost grows with them. Only a conflict is an exception.
 //
-// The script runs on every server and on miniredis: no shebang, no cjson, no answer that depends on an error's text.
+// The script runs on every server and on miniredis. Therefore it has no shebang, no cjson, and no answer that depends
+// on an error's text.
 var replaceScript = newScript(`
 local session, staged = KEYS[1], KEYS[2]
 local wasLength, wasHead, newLength, newHead, ttl = unpack(ARGV)

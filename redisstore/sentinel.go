@@ -16,15 +16,16 @@ import (
 type SentinelConfig struct {
 	_ [0]func() // literals name their fields, so that one can be added
 
-	// Addrs are the sentinels, each host:port. Name them all: one that can be reached is enough.
+	// Addrs are the sentinels, each as host:port. Name all of them. It is enough if one of them can be reached.
 	Addrs []string
 
-	// Master is the name by which the sentinels know the Redis: the second word of "sentinel monitor" in their
+	// Master is the name by which the sentinels know the Redis. It is the second word of "sentinel monitor" in their
 	// configuration.
 	Master string
 
-	// Username and Password sign in to Redis, Database is selected. "" and 0 are left out. The ACL user needs +role
-	// besides what the package comment lists; without it, see [OpenSentinel]. Options.Credentials takes their place.
+	// Username and Password sign in to Redis, and Database is selected. "" and 0 are left out. Options.Credentials
+	// takes the place of Username and Password. The ACL user needs +role in addition to what the package comment lists.
+	// Without it, see [OpenSentinel].
 	Username, Password string
 	Database           int
 
@@ -33,15 +34,15 @@ type SentinelConfig struct {
 	SentinelUsername, SentinelPassword string
 
 	// Replicas, unless 0, is how many replicas must have taken over each save and each delete before it counts as done.
-	// Redis sends a WAIT with it. If they have not after ReplicaTimeout, 0 meaning 500 ms, the call fails, and it is
-	// unknown whether the change will last: it is on the master. It must be well below the StoreTimeout of the session
-	// package.
+	// Redis gets a WAIT with each of them. If the replicas have not done so after ReplicaTimeout, the call fails. The
+	// change is on the master, and it is unknown whether it will last. A ReplicaTimeout of 0 means 500 ms. It must be
+	// well below the StoreTimeout of the session package.
 	//
-	// The price is a round trip from the master to a replica on every save, a connection for each save that runs at the
-	// same time, and 503 for every save while there are too few replicas. It makes the loss of an acknowledged save in a
-	// failover improbable, not impossible: the replica that is promoted may be another than the one that had it. That a
-	// repeated delete finds nothing does not say that replicas have taken over the first. It does not work with
-	// Options.NoScripts. The ACL user needs +wait.
+	// This has a price. Every save takes a round trip from the master to a replica, each save that runs at the same
+	// time needs a connection, and every save is answered with 503 while there are too few replicas. It makes the loss
+	// of an acknowledged save in a failover improbable, but not impossible: a replica that did not have the save may be
+	// promoted. If a repeated delete finds nothing, that does not prove that replicas have taken over the first one.
+	// Replicas does not work with Options.NoScripts. The ACL user needs +wait.
 	Replicas       int
 	ReplicaTimeout time.Duration
 }

@@ -14,12 +14,12 @@ type state struct {
 	ttl     int64 // of the list
 }
 
-// A transaction is the task of commands that run only if what they were made from still holds. It begins again until it
-// does.
+// A transaction is the task of commands that run only if the state that they were made from still holds. If it does
+// not, the transaction begins again.
 type transaction struct {
 	user user
 
-	// plan returns the commands for a state, nil if there is nothing to do, and the answer.
+	// plan returns the commands for a state, which are nil if there is nothing to do, and the answer.
 	plan   func(s state) (commands []Command, answer any)
 	answer any
 }

@@ -56,7 +56,7 @@ func parse(raw string) (target, error) {
 	return t, err
 }
 
-// parseAddress takes a bare host:port as the URL that it abbreviates.
+// parseAddress reads a bare host:port as the URL that it abbreviates.
 func parseAddress(address string) (target, error) {
 	if strings.ContainsAny(address, "@/?#%") {
 		return target{}, errForm

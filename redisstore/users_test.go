@@ -228,7 +228,7 @@ func TestCommandsOfAUser(t *testing.T) {
 			{"replace, removed", mode.no, driver.ErrRemoved, func() error { return store.Replace(ctx, "alice:3", entry("4", 0)) }},
 			{"remove others", mode.others, nil, func() error { _, err := store.RemoveOthers(ctx, "alice:2"); return err }},
 			{"remove", "ZREM", nil, func() error { return store.Remove(ctx, "alice:2") }},
-			{"bury", "SET SET", nil, func() error { return store.Bury(ctx, value("last"), time.Minute, "alice:1", "alice:2") }},
+			{"bury", "SET UNLINK SET UNLINK", nil, func() error { return store.Bury(ctx, value("last"), time.Minute, "alice:1", "alice:2") }},
 			{"remove all", mode.all, nil, func() error { _, err := store.RemoveAll(ctx, "alice"); return err }},
 		} {
 			var err error
@@ -288,7 +288,7 @@ func TestStagedValueOfAUserIsInItsSlot(t *testing.T) {
 	}
 }
 
-// A process whose clock is ahead has added a session: one that comes later is newer all the same.
+// A process whose clock is ahead has added a session. A session that is added later counts as newer nevertheless.
 func TestClockBehind(t *testing.T) {
 	t.Parallel()
 	real, fake := redistest.Start(t), miniredis.RunT(t)

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"slices"
+
+	"github.com/gomodule/redigo/redis"
 )
 
 // replaceByWatch is replaceByScript without a script, in two round trips.
@@ -26,7 +28,8 @@ type guarded struct {
 	answer   any
 }
 
-// runOn has MULTI in the first flush: if that is refused, the commands are not sent, which would then be unconditional.
+// runOn has MULTI in the first flush. If MULTI is refused, the commands are not sent, because they would be
+// unconditional.
 func (g *guarded) runOn(l lease) (err error) {
 	wasHead, _ := head(g.was)
 	replies, err := l.do(cmd("WATCH", g.key), cmd("STRLEN", g.key), cmd("GETRANGE", g.key, 0, len(wasHead)-1), cmd("MULTI"))
@@ -64,11 +67,16 @@ func (l lease) exec(commands ...Command) (results []any, err error) {
 		return nil, err
 	}
 	results, _ = replies[len(replies)-1].([]any)
+	for i, result := range results {
+		if refused, ok := result.(redis.Error); ok {
+			results[i] = known(refused)
+		}
+	}
 	return results, firstRefusal(results)
 }
 
-// current answers with what is there, after the commands that must come first. A replica refuses it, as it does GETEX, so
-// that the task starts again elsewhere.
+// current answers with the value that is there, after the commands that must come first. A replica refuses it, as it
+// refuses GETEX, so that the task starts again on another connection.
 func (l lease) current(key string, first ...Command) (answer any, err error) {
 	replies, err := l.do(append(first, cmd("GETEX", key))...)
 	if err != nil {

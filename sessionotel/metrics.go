@@ -72,7 +72,7 @@ func reason(word string) []metric.AddOption {
 	return []metric.AddOption{metric.WithAttributeSet(attribute.NewSet(attribute.String("sessionkv.reason", word)))}
 }
 
-// begin lets all counters start with 0: from one that comes into being with the first event, a rate does not see that.
+// begin lets all counters start with 0. If a counter began with its first event, a rate would not see that event.
 func (m *metrics) begin(ctx context.Context) {
 	m.conflicts.Add(ctx, 0)
 	m.signIns.Add(ctx, 0)

@@ -1,4 +1,4 @@
-// Package sessionotel makes OpenTelemetry metrics and span events of what package session tells about sessions.
+// Package sessionotel turns the events of package session into OpenTelemetry metrics and span events.
 //
 //	observe, err := sessionotel.New(nil)
 //	...
@@ -16,19 +16,19 @@
 //	sessionkv.refused         counter    {request}   sessionkv.reason
 //	sessionkv.store.repeats   counter    {repeat}
 //
-// The attributes have the words of [session.EventKind], [session.Outcome] and [session.Reason], so that their number is
-// bounded: none is of a user, a session or a path. The reason of an ended session can also be "sign_out", where a session
-// that belongs to a user was destroyed, and "destroyed", where that of a visitor was. The reason of a refused request is
+// The attributes have the words of [session.EventKind], [session.Outcome] and [session.Reason]. No attribute names a
+// user, a session or a path, so that the number of values is bounded. The reason of an ended session can also be "sign_out", if
+// the session of a user was destroyed, or "destroyed", if that of a visitor was. The reason of a refused request is
 // "revoked", "limit", "cross_site", "ambiguous", or "unproven" for a session whose cookie came without its device.
-// Counters are there with 0 from the call of New, so that a rate sees the first event, where the provider exports from
-// then on. How many sessions are alive is no metric: no process is told when one expires.
+// Counters are 0 from the call of New. If the provider exports from then on, a rate sees the first event. There is no
+// metric of how many sessions live, because no process is told when one expires.
 //
 // # Span events
 //
-// What is worth a look is added to the span of the request as an event, if that span is recorded: all but loads and saves
-// that went well at the first try, and requests without a token. It is named after its kind, as "sessionkv.sign_in", and
-// has the attributes session.id and session.previous_id, sessionkv.outcome, and sessionkv.reason, sessionkv.tries,
-// sessionkv.repeats, sessionkv.count and sessionkv.error where there is one. It never has the user.
+// If the span of the request is recorded, events are added to it. There is an event for everything except loads and saves
+// that went well at the first try, and requests without a token. It is named after its kind, such as "sessionkv.sign_in".
+// It has the attributes session.id, session.previous_id and sessionkv.outcome. It has sessionkv.reason, sessionkv.tries,
+// sessionkv.repeats, sessionkv.count and sessionkv.error if they apply. It never has the user.
 package sessionotel
 
 import (
@@ -42,8 +42,9 @@ import (
 
 const scope = "github.com/sessionkv/session/sessionotel"
 
-// New returns a function for [session.Config.Observe], which may be that of several Managers at once. Its instruments are
-// made by provider, or by the global one of package otel if that is nil. An error is that of an instrument.
+// New returns a function for session.Config.Observe. Several Managers may use it at once. provider makes its
+// instruments, or the global one of package otel does if provider is nil. An error comes from the making of an
+// instrument.
 func New(provider metric.MeterProvider) (func(context.Context, session.Event), error) {
 	if provider == nil {
 		provider = otel.GetMeterProvider()

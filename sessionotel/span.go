@@ -9,7 +9,7 @@ import (
 	"github.com/sessionkv/session"
 )
 
-// addToSpan adds what is worth a look to the span of the request.
+// addToSpan adds what may be of interest to the span of the request.
 func addToSpan(ctx context.Context, e session.Event) {
 	if isRoutine(e) {
 		return
@@ -30,7 +30,7 @@ func isRoutine(e session.Event) bool {
 	return false
 }
 
-// attributes are what is set of e, but for the user.
+// attributes are the fields of e that are set, without the user.
 func attributes(e session.Event) []attribute.KeyValue {
 	attrs := make([]attribute.KeyValue, 1, 8)
 	attrs[0] = attribute.String("sessionkv.outcome", e.Outcome.String())

@@ -24,7 +24,7 @@ import (
 )
 
 // New returns a Manager whose sessions are in memory, for one test. Its cookie goes over plain HTTP too, so that it
-// works with [httptest.NewServer], and it logs to tb. For other settings call [session.New] with a [memstore.Store],
+// works with [httptest.NewServer], and it logs to tb. For other settings call session.New with a [memstore.Store],
 // whose Advance makes time pass.
 func New(tb testing.TB) *session.Manager {
 	tb.Helper()
@@ -39,9 +39,10 @@ func New(tb testing.TB) *session.Manager {
 	return manager
 }
 
-// Do calls fn with the session of r, as a handler of sessions would get it, and saves what fn has changed. Before the
-// handler that is tested it prepares the session: r carries the cookie afterwards. After it, it looks at what the
-// handler has stored; if that gave the session a new token, make a request with the cookies of its response first.
+// Do calls fn with the session of r, as a handler of sessions would get it, and saves what fn has changed. Call it
+// before the handler under test to prepare the session: r has the cookie afterwards. Call it after the handler to look
+// at what the handler has stored. If the handler has begun the session or given it a new token, as a sign-in does, r
+// leads to no session: call Do with a new request that has the cookies of the handler's response.
 //
 // An error of fn, of the load or of the save ends the test. Call Do from the goroutine of the test.
 func Do(tb testing.TB, sessions *session.Manager, r *http.Request, fn func(s *session.Session) error) {

@@ -18,11 +18,11 @@ import (
 )
 
 // Run tests that the stores that open returns keep every promise of [driver.Store], and of [driver.Users] and
-// [driver.Large] if they have the methods. It calls open once for each of its parallel subtests; the stores may share
-// their data, since every session and every user has a random ID.
+// [driver.Large] if they have the methods. It calls open once for each of its parallel subtests. The stores may share
+// their data, because every session and every user has a random ID.
 //
-// To test the time to live, Run sleeps for some seconds, unless the store has a method Advance(time.Duration) that makes
-// that time pass for the sessions of this one store. Parts may outlive their value by a second.
+// To test the time to live, Run sleeps for a few seconds. If the store has a method Advance(time.Duration) that makes
+// time pass for the sessions of this one store, Run calls that instead. Parts may outlive their value by a second.
 func Run(t *testing.T, open func(t *testing.T) driver.Store) {
 	runStore(t, open)
 	t.Run("users", func(t *testing.T) { runUsers(t, open) })

@@ -17,7 +17,7 @@ const (
 	short = time.Second // more than the steps of a test take
 )
 
-// A suite is what a test has: a store, and the ID of a session that is not in it.
+// A suite is the equipment of a test: a store, and the ID of a session that is not in it.
 type suite struct {
 	*testing.T
 	driver.Store

@@ -10,7 +10,7 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-// users is what a test of them has: a store, and the name of a user that it does not know.
+// users is the equipment of a test about users: a store, and the name of a user that it does not know.
 type users struct {
 	suite
 	driver.Users

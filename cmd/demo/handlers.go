@@ -29,8 +29,8 @@ const (
 // slowness is what POST /slow takes. The page signs out in the middle of it.
 const slowness = 2 * time.Second
 
-// The routes of the walk-through are GET, so that they can be typed. An application changes state by POST, as the others
-// do: browsers fetch addresses ahead, and any site can send its visitors to one.
+// The routes of the walk-through are GET, so that people can type them. An application changes state by POST, as the
+// other routes do, because browsers fetch addresses ahead, and any site can send its visitors to one.
 func (d *demo) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /set", d.set)

@@ -127,7 +127,7 @@ func parse(args []string, stdout io.Writer) (options, error) {
 	return o, nil
 }
 
-// visitable returns what a browser takes for addr: a listener on every address is not one.
+// visitable returns the address for a browser. The address of a listener on every address cannot be visited.
 func visitable(addr net.Addr) string {
 	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
 		return fmt.Sprintf("localhost:%d", tcp.Port)

@@ -109,8 +109,8 @@ func openEmbedded() (*backend, error) {
 	}, nil
 }
 
-// passTime lets time pass in server, where it stands still by itself, so that keys expire: at most a tick late. The
-// function it returns ends that.
+// passTime lets time pass in server, where it does not pass by itself, so that keys expire. They expire at most a tick
+// late. The function that it returns ends that.
 func passTime(server *miniredis.Miniredis) (stop func()) {
 	const tick = 100 * time.Millisecond
 	quit, done := make(chan struct{}), make(chan struct{})

@@ -44,7 +44,7 @@ func width(out *os.File) int {
 	return defaultWidth
 }
 
-// A checked Writer keeps the first error, so that a table on a full disk is no success.
+// A checked Writer keeps the first error, so that the program reports a table that did not fit on a full disk.
 type checked struct {
 	io.Writer
 	err error
@@ -63,7 +63,7 @@ func (a *app) writeJSON(v any) error {
 	return encoder.Encode(v)
 }
 
-// run makes of f what cobra runs, after check, which looks at the flags of the command.
+// run makes a function for cobra of f. It calls check first, which looks at the flags of the command.
 func (a *app) run(check func() error, f func(ctx context.Context, d *deployment, args []string) error) func(*cobra.Command, []string) error {
 	return func(command *cobra.Command, args []string) (err error) {
 		a.started = true

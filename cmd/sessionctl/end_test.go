@@ -78,7 +78,7 @@ func TestEndOfARenewedSessionNamesTheNewID(t *testing.T) {
 	s.wantEnded(cookies)
 }
 
-// A session whose value somebody has edited can be ended all the same.
+// A session can be ended even if somebody has edited its value.
 func TestEndOfAnUnreadableSession(t *testing.T) {
 	t.Parallel()
 	s, server, flags := single(t)

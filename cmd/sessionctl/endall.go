@@ -78,7 +78,8 @@ func (e *ending) count() int64 { return e.ofUsers.Load() + e.ofVisitors.Load() }
 // atOnce is how many are ended at the same time: the store sends them together.
 const atOnce = 32
 
-// page ends what the keys stand for. A user's sessions end by the list, and a sign-in that has just begun by the stamp.
+// page ends the sessions and users that the keys belong to. A user's sessions end by the list, and a sign-in that has
+// just begun ends by the stamp.
 func (e *ending) page(ctx context.Context, _ *redis.Client, keys []string) error {
 	var jobs []func() error
 	tags := map[string]bool{}
@@ -112,7 +113,8 @@ func allOf(jobs []func() error) error {
 	return <-errs // the others are the same, as a rule
 }
 
-// visitor ends a session of nobody, and what it has become meanwhile: the scan may have passed that by.
+// visitor ends a session of nobody. If it was renewed meanwhile, visitor ends the new one too, because the scan may
+// have passed that by.
 func (e *ending) visitor(ctx context.Context, id string) error {
 	to, err := e.d.end(ctx, id)
 	switch {

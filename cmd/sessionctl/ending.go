@@ -29,6 +29,9 @@ func (d *deployment) end(ctx context.Context, id string) (to string, err error) 
 		}
 		err = d.within(ctx, func(ctx context.Context) error {
 			_, err := d.store.Delete(ctx, id, text)
+			if err == nil && value.Large != nil {
+				err = d.store.RemoveParts(ctx, id)
+			}
 			return err
 		})
 		if err == driver.ErrConflict {

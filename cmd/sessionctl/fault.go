@@ -30,7 +30,7 @@ func (e notFoundError) Unwrap() error { return e.error }
 
 func notFoundf(format string, args ...any) error { return notFoundError{fmt.Errorf(format, args...)} }
 
-// exitCode is that of an error. An interrupted ctx wins: what failed then failed by it.
+// exitCode is that of an error. If ctx was interrupted, that is the code, because the failure came from it.
 func exitCode(ctx context.Context, err error) int {
 	switch {
 	case err == nil:
@@ -45,7 +45,7 @@ func exitCode(ctx context.Context, err error) int {
 	return exitFailure
 }
 
-// hints are what to do on the command line, by what the text of an error has. Those of the library name its settings.
+// hints say what to do on the command line, by a text in the error. The hints of the library name its settings.
 var hints = []struct{ text, hint string }{
 	{"NOAUTH", "Redis wants a password: set SESSIONCTL_PASSWORD, or give --password-file, and --username unless the user is default"},
 	{"WRONGPASS", "the password or --username is wrong, or the user is disabled"},

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// A bin is how many values are at most so large and do not belong to the bin before.
+// A bin is the number of values up to a size that do not belong to the bin before.
 type bin struct {
 	label string
 	upTo  int64 // none for the last bin

@@ -9,7 +9,7 @@ import (
 // idleTimeouts are those of the application, by the class of session. When a session was last used follows from them.
 type idleTimeouts map[uint8]time.Duration
 
-// parseIdle reads what --idle-timeout was given: 30m for class 0, 1=720h for another.
+// parseIdle reads the texts of --idle-timeout: 30m for class 0, 1=720h for another.
 func parseIdle(texts []string) (idleTimeouts, error) {
 	all := idleTimeouts{}
 	for _, text := range texts {

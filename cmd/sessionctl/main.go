@@ -23,7 +23,7 @@ func main() {
 	os.Exit(a.main(ctx, os.Args[1:]))
 }
 
-// silent keeps go-redis from writing to stderr: what fails is an error of a command.
+// silent keeps go-redis from writing to stderr. A command reports each failure as an error.
 type silent struct{}
 
 func (silent) Printf(context.Context, string, ...any) {}

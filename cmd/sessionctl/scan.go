@@ -9,10 +9,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// defaultRate is how many keys per second a scan goes through: some per cent of what a Redis can do.
+// defaultRate is how many keys per second a scan goes through. That is a few per cent of what a Redis can do.
 const defaultRate = 10_000
 
-// maxPage is how many keys one SCAN looks at, at most: Redis does nothing else for about a millisecond.
+// maxPage is how many keys one SCAN looks at, at most. Redis does nothing else for about a millisecond then.
 const maxPage = 250
 
 // A scan goes through the keys of all nodes by SCAN, one node after the other.
@@ -27,8 +27,8 @@ type scan struct {
 	began time.Time
 }
 
-// run calls visit for some keys at a time. A part of all keys is the same part of each node, and not chosen by what is
-// in them: SCAN goes by hashes.
+// run calls visit for a page of keys at a time. A part of all keys is the same part of each node. The values do not
+// decide which keys are in it, because SCAN goes by hashes.
 func (s *scan) run(ctx context.Context, visit func(ctx context.Context, node *redis.Client, keys []string) error) error {
 	defer s.bar.clear()
 	nodes, err := s.d.nodes(ctx)
@@ -106,6 +106,7 @@ const (
 	otherKey kind = iota
 	sessionKey
 	stagedKey // the next value of a session
+	largeKey  // the large values of a session
 	listKey   // of a user
 	stampKey  // of a user
 )
@@ -113,7 +114,7 @@ const (
 // kindOf returns what a key is, the ID of a session and the tag of a user. docs/operations.md lists the keys.
 func (d *deployment) kindOf(key string) (k kind, id, tag string) {
 	if strings.HasPrefix(key, "{"+d.prefix) {
-		return stagedKey, "", ""
+		return besides(key), "", ""
 	}
 	rest, ok := strings.CutPrefix(key, d.prefix)
 	if !ok {
@@ -133,9 +134,17 @@ func (d *deployment) kindOf(key string) (k kind, id, tag string) {
 	case isUUID(rest):
 		return sessionKey, tag + ":" + rest, tag
 	case len(rest) > uuidLength && isUUID(rest[:uuidLength]) && rest[uuidLength] == ':':
-		return stagedKey, "", tag
+		return besides(key), "", tag
 	}
 	return otherKey, "", ""
+}
+
+// besides is what a key is that is beside that of a session.
+func besides(key string) kind {
+	if strings.HasSuffix(key, ":large") {
+		return largeKey
+	}
+	return stagedKey
 }
 
 const uuidLength = 36

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// A login is a user of Redis or of the sentinels. Its password comes from a file, else from the environment.
+// A login is a user of Redis or of the sentinels. Its password comes from a file, or otherwise from the environment.
 type login struct {
 	username string
 	file     string

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -69,6 +71,7 @@ type shown struct {
 	Why      string                     `json:"why,omitempty"`
 	Keys     []string                   `json:"keys"`
 	Values   map[string]json.RawMessage `json:"values,omitempty"`
+	Large    map[string]large           `json:"large,omitempty"`
 }
 
 func (a *app) show(ctx context.Context, d *deployment, id string, values bool) error {
@@ -105,8 +108,8 @@ func (s *shown) setLastUsed(idle idleTimeouts) {
 	}
 }
 
-// peek returns what is stored under an ID. An ID that is no more is a notFoundError; one that is not its user's any more
-// has driver.ErrRemoved, and its value, if there is one.
+// peek returns what is stored under an ID. If nothing is stored, the error is a notFoundError. If the ID is not its
+// user's any more, the error is driver.ErrRemoved, and the value comes with it if there is one.
 func (d *deployment) peek(ctx context.Context, id string) (value []byte, ttl time.Duration, err error) {
 	err = d.within(ctx, func(ctx context.Context) error {
 		value, ttl, err = d.store.Peek(ctx, id)
@@ -137,7 +140,7 @@ func newShown(id string, text []byte, isRemoved bool) shown {
 		s.User, s.Class, s.SignedIn, s.Deadline = value.user(), &o.Class, &signedIn, &deadline
 	}
 	if s.State != renewed && s.State != ended {
-		s.Keys, s.Values = append(s.Keys, value.keys()...), value.values
+		s.Keys, s.Values, s.Large = append(s.Keys, value.keys()...), value.values, value.Large
 	}
 	return s
 }
@@ -185,6 +188,9 @@ func (a *app) printShown(s shown) error {
 			value = "  " + printableJSON(s.Values[key])
 		}
 		line(name, printable(key)+value)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Large)) {
+		line("large", printable(name)+"  "+bytes(s.Large[name].Bytes))
 	}
 	return t.Flush()
 }

@@ -123,6 +123,29 @@ func TestShowHasTheValuesOnlyWithTheFlag(t *testing.T) {
 	}
 }
 
+func TestLargeValuesAreShownAndEndWithTheirSession(t *testing.T) {
+	t.Parallel()
+	s, server, flags := single(t)
+	_, visitor := s.change(nil, func(own *session.Session) error {
+		return session.Large[[]byte]("report").Set(own, []byte("secret-of-1"))
+	})
+	hash := "{session:" + visitor + "}:large"
+	ctl(t, flags, "show", visitor, "--values").want(0, "large", "report", "11 B").lacks("secret-of-1")
+	if got := read[shown](ctl(t, flags, "show", visitor, "--json")); got.Large["report"].Bytes != 11 || len(got.Keys) > 0 {
+		t.Errorf("%+v", got)
+	}
+	if got := read[report](ctl(t, flags, "stats", "--json")); got.Large != 1 || got.Staged != 0 || got.Others != 0 || got.Sessions != 1 {
+		t.Errorf("%+v", got)
+	}
+	if n := server.Do(t, "EXISTS", hash); n != int64(1) {
+		t.Fatalf("%d hashes", n)
+	}
+	ctl(t, flags, "end", visitor).want(0)
+	if n := server.Do(t, "EXISTS", hash); n != int64(0) {
+		t.Errorf("%d hashes are left", n)
+	}
+}
+
 func TestShowKeepsNothingAlive(t *testing.T) {
 	t.Parallel()
 	s, server, flags := single(t)

@@ -59,8 +59,8 @@ func (a *app) printStats(s *sample) {
 	} else {
 		fmt.Fprintf(a.out, "\nlooked at %s of %s keys; --sample 0 counts all\n", count(s.seen), count(s.total))
 	}
-	fmt.Fprintf(a.out, "besides: %s of sessions renewed or ended, %s being saved,\n         %s lists and stamps of users, %s\n",
-		counted(s.scaled(s.marks), "mark"), count(s.scaled(s.staged)), count(s.scaled(s.records)), counted(s.scaled(s.others), "other key"))
+	fmt.Fprintf(a.out, "besides: large values of %s, %s of sessions renewed or ended,\n         %s being saved, %s lists and stamps of users, %s\n",
+		counted(s.scaled(s.large), "session"), counted(s.scaled(s.marks), "mark"), count(s.scaled(s.staged)), count(s.scaled(s.records)), counted(s.scaled(s.others), "other key"))
 	if n == 0 {
 		return
 	}
@@ -84,7 +84,8 @@ func (s *sample) sum() (sum int64) {
 	return sum
 }
 
-// A report is what scripts get of a sample. All numbers but those of keys looked at are of all keys.
+// A report is the form of a sample for scripts. Its numbers are estimates for all keys, except the number of keys
+// looked at.
 type report struct {
 	Exact      bool        `json:"exact"`
 	Keys       int64       `json:"keys"`
@@ -95,6 +96,7 @@ type report struct {
 	Users      *int        `json:"users,omitempty"` // known only if exact
 	Marks      int64       `json:"marks"`
 	Staged     int64       `json:"being_saved"`
+	Large      int64       `json:"with_large_values"`
 	Records    int64       `json:"lists_and_stamps"`
 	Others     int64       `json:"other_keys"`
 	Endless    int64       `json:"without_expiry"`
@@ -119,7 +121,7 @@ type reportBin struct {
 func (s *sample) report() report {
 	r := report{
 		Exact: s.complete, Keys: s.total, Seen: s.seen, Sessions: s.sessions(), OfUsers: s.scaled(s.ofUsers),
-		OfVisitors: s.scaled(s.ofVisitors), Marks: s.scaled(s.marks), Staged: s.scaled(s.staged), Records: s.scaled(s.records),
+		OfVisitors: s.scaled(s.ofVisitors), Marks: s.scaled(s.marks), Staged: s.scaled(s.staged), Large: s.scaled(s.large), Records: s.scaled(s.records),
 		Others: s.scaled(s.others), Endless: s.scaled(s.endless), Bytes: s.scaled(s.sum()),
 		Sizes: quantilesOf(s.sizes, 1), Lives: quantilesOf(s.lives, float64(time.Second)),
 		SizeBins: s.bins(binned(s.sizes, sizeBounds, bytes), 1), LifeBins: s.bins(binned(s.lives, lifeBounds, length), float64(time.Second)),

@@ -12,10 +12,15 @@ import (
 
 // A stored value is a session, or the mark in the place of one that is over. docs/operations.md describes both.
 type stored struct {
-	Owner   *owner    `json:"_user"`    // of a session of a user
-	Renewed *marker   `json:"_renewed"` // a renewal has left this
-	Ended   *lastWord `json:"_ended"`   // and this is left for the client of a session that somebody has ended
+	Owner   *owner           `json:"_user"`    // of a session of a user
+	Renewed *marker          `json:"_renewed"` // a renewal has left this
+	Ended   *lastWord        `json:"_ended"`   // and this is left for the client of a session that somebody has ended
+	Large   map[string]large `json:"_large"`   // values beside the session
 	values  map[string]json.RawMessage
+}
+
+type large struct {
+	Bytes int64 `json:"bytes"`
 }
 
 type owner struct {
@@ -39,7 +44,7 @@ func decode(text []byte) (s stored, ok bool) {
 	if json.Unmarshal(text, &s) != nil || json.Unmarshal(text, &s.values) != nil || s.values == nil {
 		return stored{}, false
 	}
-	if len(s.values) > 2 { // a mark stands alone, but for _rev
+	if len(s.values) > 2 { // a mark has no other member than _rev beside it
 		s.Renewed, s.Ended = nil, nil
 	}
 	maps.DeleteFunc(s.values, func(key string, _ json.RawMessage) bool { return strings.HasPrefix(key, "_") })

@@ -21,6 +21,7 @@ type sample struct {
 	users               map[string]bool
 	marks               int64 // of sessions that were renewed or ended
 	staged              int64
+	large               int64 // sessions with large values
 	records             int64 // lists and stamps of users
 	others              int64
 
@@ -50,6 +51,8 @@ func (s *sample) add(ctx context.Context, d *deployment, node *redis.Client, key
 			sessions = append(sessions, key)
 		case stagedKey:
 			s.staged++
+		case largeKey:
+			s.large++
 		case listKey, stampKey:
 			s.records++
 		default:

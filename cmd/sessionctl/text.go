@@ -18,7 +18,7 @@ func printable(text string) string {
 	return text
 }
 
-// printableJSON is JSON with escapes in the place of what would control a terminal.
+// printableJSON is JSON with escapes in the place of characters that would control a terminal.
 func printableJSON(text []byte) string {
 	var b strings.Builder
 	for _, r := range string(text) {

@@ -53,7 +53,7 @@ func (l *load) Close(_ Nothing, _ *Nothing) error {
 	return errors.Join(errs...)
 }
 
-// RunArgs say what the clients of a server do: a work, for a time, or each of them count times.
+// RunArgs say what the clients of a server do. They do a work for a time, or each of them does it count times.
 type RunArgs struct {
 	Address  string
 	Work     work

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Sign-in, renewal and the ends of sessions: every interleaving of their commands.
 
-Each row lets some requests and operators run at once. A step is one command of the store; in every row all orders of all
-steps are tried, with one process that stops for good anywhere, and with one command whose reply is lost: it is executed
-and repeated, or executed and reported as failed, or not executed and reported as failed. After each step the row's
-properties are checked. The rows WITHOUT a part of the protocol must fail: they show that the part is needed, and that
+Each row lets a few requests and operators run at once. A step is one command of the store. In every row all orders of
+all steps are tried. One process may stop for good at any step. One command may lose its reply: it is executed and
+repeated, or executed and reported as failed, or not executed and reported as failed. After each step the row's
+properties are checked. The rows WITHOUT a part of the protocol must fail. They show that the part is needed, and that
 the model can fail. The exit status is 1 if a row is not as expected.
 
 The names are those of internal/record and driver.Users. O is the old session, N the new one, M that of a second
@@ -401,7 +401,7 @@ def judge(store, answers):
     for writer in "GX":
         written, answer = writer.lower(), answers.get(writer)
         for key in "ONM":
-            carried = key == "O" or new[key] and isinstance(store.get("O"), Marker)  # else it was destroyed
+            carried = key == "O" or new[key] and isinstance(store.get("O"), Marker)  # otherwise it was destroyed
             if answer in ("saved", "others") and usable(store, key) and carried and written not in items[key]:
                 return "N1: %s is lost from %s" % (written, key)
             if answer == "renewed" and usable(store, key) and written in items[key]:
@@ -416,7 +416,7 @@ def judge(store, answers):
 
 
 def without_enders(store, answers):
-    """judge where nobody ends anything: then nobody may be told so."""
+    """judge where nobody ends anything. Then nobody may be told that something was ended."""
     if answers.get("L") in ("nothing", "ended"):
         return "N6: a renewal looks like a sign-out"
     if answers.get("R") == "ended" and answers.get("D") not in ("deleted", "unknown", None):

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -33,6 +34,44 @@ func TestFlashesAreShownOnce(t *testing.T) {
 	b.want("/add?message=two", 200, "")
 	b.want("/show", 200, "[one two]")
 	b.want("/show", 200, "[]")
+}
+
+func TestOnlyUsersAreLetIn(t *testing.T) {
+	site := newSite(t)
+	site.mux.Handle("/inside", forUsers(site.sessions)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s, err := session.Load(r.Context())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		fmt.Fprint(w, s.User())
+	})))
+	site.browser().want("/inside", 401, "not signed in")
+	site.signedIn("alice").want("/inside", 200, "alice")
+}
+
+func TestCartCountsEachItemAndOutlivesTheSignIn(t *testing.T) {
+	site := newSite(t)
+	site.handle("POST /add", addToCart(func(item string) bool { return item == "plum" }))
+	site.handle("/cart", func(w http.ResponseWriter, _ *http.Request, s *session.Session) {
+		items, _ := cart.Get(s)
+		fmt.Fprint(w, items)
+	})
+	b := site.browser()
+	add := func(item string, status int) {
+		if response, body := b.post("/add", url.Values{"item": {item}}); response.StatusCode != status {
+			t.Errorf("%s: %d %s", item, response.StatusCode, body)
+		}
+	}
+	add("plum", 303)
+	add("moon", 404)
+	var all sync.WaitGroup
+	for range 9 {
+		all.Go(func() { add("plum", 303) })
+	}
+	all.Wait()
+	b.want("/as?user=alice", 200, "")
+	b.want("/cart", 200, "map[plum:10]")
 }
 
 func TestEventsEndWithTheSession(t *testing.T) {
@@ -115,6 +154,18 @@ func TestUploadStopsAtASignOut(t *testing.T) {
 	if want := "alice/one alice/two alice/three alice/out"; strings.Join(kept, " ") != want {
 		t.Errorf("kept %v, want %s", kept, want)
 	}
+}
+
+func TestReportIsDownloadedUntilTheSignOut(t *testing.T) {
+	site := newSite(t)
+	site.handle("/make", makeReport(func(user string) []byte { return []byte("of " + user) }))
+	site.handle("/report.csv", download)
+	b := site.signedIn("alice")
+	b.want("/report.csv", 404, "404 page not found")
+	b.want("/make", 200, "")
+	b.want("/report.csv", 200, "of alice")
+	b.want("/out", 200, "")
+	b.want("/report.csv", 404, "404 page not found")
 }
 
 func TestErrorsAreJSON(t *testing.T) {

@@ -110,8 +110,8 @@ func TestTheCodeOfThePageIsThatOfTheFiles(t *testing.T) {
 		code.Write(text)
 	}
 	blocks := regexp.MustCompile("(?ms)^```go\n(.*?)^```$").FindAllStringSubmatch(string(page), -1)
-	if len(blocks) != 10 {
-		t.Errorf("the page has %d blocks of Go, want 10", len(blocks))
+	if len(blocks) != 13 {
+		t.Errorf("the page has %d blocks of Go, want 13", len(blocks))
 	}
 	for _, block := range blocks {
 		if !strings.Contains(code.String(), "\n"+block[1]) {

@@ -23,8 +23,8 @@ import (
 )
 
 // TestChaosOfUsers lets users sign in, renew and be ended on several nodes, by real HTTP, while their Redis is killed,
-// stopped and restarted at random. Whoever was ended stays ended; whoever was not can go on, or is told to sign in or to
-// ask again; every key has a time to live; and the list of a user names living sessions only.
+// stopped and restarted at random. A session that was ended stays ended. All others can go on, or are told to sign in
+// or to ask again. Every key has a time to live, and the list of a user names only living sessions.
 //
 // SESSION_CHAOS sets how long it goes on, and SESSION_SEED repeats its faults.
 func TestChaosOfUsers(t *testing.T) {

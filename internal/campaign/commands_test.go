@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,6 +123,25 @@ func allRequests(t *testing.T, store driver.Store) []request {
 	}
 }
 
+// largeRequests are those of a session with a large value.
+func largeRequests(t *testing.T, store driver.Store) []request {
+	const report = session.Large[string]("report")
+	set := func(s *session.Session) error { return report.Set(s, rand.Text()) }
+	do(testkit.NewDevice(t, testkit.NewManager(t, session.Config{Store: store})), set) // Redis knows the script by then
+	d := testkit.NewDevice(t, testkit.NewManager(t, session.Config{Store: store}))
+	do(d, func(s *session.Session) error { return s.Set("n", 1) })
+	return []request{
+		{kind: "sets a large value", device: d, step: set},
+		{kind: "the first of a process, reads", device: d, step: read},
+		{kind: "with large values, any later one, reads", device: d, step: read},
+		{kind: "with large values, changes", device: d, step: func(s *session.Session) error { return s.Set("n", rand.Text()) }},
+		{kind: "`Large.Get`", device: d, step: func(s *session.Session) error { _, err := report.Get(t.Context(), s); return err }},
+		{kind: "replaces a large value", device: d, step: set},
+		{kind: "with large values, `Renew`", device: d, step: (*session.Session).Renew},
+		{kind: "with large values, `Destroy`", device: d, step: destroy},
+	}
+}
+
 // boundRequests are those of a session that is bound to its device.
 func boundRequests(t *testing.T, store driver.Store) []request {
 	d := testkit.NewSecureDevice(t, testkit.NewManager(t, session.Config{Store: store, DeviceBound: devicePath}), devicePath)
@@ -159,7 +179,7 @@ func TestOperationsTellsTheCommandsOfRequests(t *testing.T) {
 	}
 	f := &flushes{conn: redistest.Start(t).Dial(t)}
 	store := redisstore.NewWithClient(f, redisstore.Options{})
-	for _, r := range append(allRequests(t, store), boundRequests(t, store)...) {
+	for _, r := range slices.Concat(allRequests(t, store), largeRequests(t, store), boundRequests(t, store)) {
 		f.all = nil
 		if r.call == nil {
 			do(r.device, r.step)

@@ -18,7 +18,7 @@ import (
 	"github.com/sessionkv/session/redisstore"
 )
 
-// J3, J4: JSON made to hurt whoever decodes it is no session, or one like any other; it is never a failure.
+// J3, J4: JSON that is made to hurt its decoder is no session, or one like any other. It is never a failure.
 func TestMonstersInTheStore(t *testing.T) {
 	t.Parallel()
 	nested := func(open, end string, depth int) string {

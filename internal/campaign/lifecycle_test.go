@@ -16,8 +16,8 @@ import (
 	"github.com/sessionkv/session/internal/testkit"
 )
 
-// B7, CVE-2015-5143, CVE-2015-5963, CVE-2015-5964: whoever has no session cannot fill the store, whatever cookie they
-// send, as long as the handler sets nothing.
+// B7, CVE-2015-5143, CVE-2015-5963, CVE-2015-5964: clients without a session cannot fill the store, whatever cookie
+// they send, as long as the handler sets nothing.
 func TestRequestsWithoutASessionStoreNothing(t *testing.T) {
 	t.Parallel()
 	b, mini := testkit.MiniRedis(t)

@@ -35,6 +35,9 @@ func printable(p *play) map[string]any {
 		"session.Config":            p.config,
 		"session.Cookie":            p.config.Cookie,
 		"session.Key":               user,
+		"session.Large":             session.Large[string]("report"),
+		"driver.Large":              driver.Large(p.store),
+		"driver.Part":               driver.Part{Name: "report"},
 		"driver.Store":              driver.Store(p.store),
 		"session.ErrNoKey":          session.ErrNoKey,
 		"session.ErrTooLarge":       session.ErrTooLarge,
@@ -109,6 +112,7 @@ func printable(p *play) map[string]any {
 type knownStore struct {
 	testkit.ContextStore
 	driver.Users
+	driver.Large
 }
 
 // silent is a Client that does nothing.
@@ -191,7 +195,7 @@ func TestNoValueShowsAToken(t *testing.T) {
 		t.Run(state, func(t *testing.T) {
 			b, _ := testkit.MiniRedis(t)
 			p := newPlay(t, b, new(testkit.Logs).Logger())
-			p.config.Store = knownStore{testkit.ContextStore{Store: b.Store, Given: func(ctx context.Context) { p.given = ctx }}, b.Store}
+			p.config.Store = knownStore{testkit.ContextStore{Store: b.Store, Given: func(ctx context.Context) { p.given = ctx }}, b.Store, b.Store}
 			p.manager = testkit.NewManager(t, p.config)
 			p.stamp, _ = p.manager.Stamp(t.Context(), "alice")
 			cookies, _ := testkit.Begin(t, p.manager, map[string]any{"user": "alice"})

@@ -71,6 +71,19 @@ var surface = map[string]func(p *play){
 		p.tell(visits.Update(p.s, func(n int) int { return n + 1 }), session.Key[int]("user").Update(p.s, func(n int) int { return n }))
 	},
 	"session.Key.Has": func(p *play) { p.tell(user.Has(p.s)) },
+	"session.Large.Set": func(p *play) {
+		p.tell(session.Large[string]("report").Set(p.s, secretValue), session.Large[chan int]("report").Set(p.s, nil), p.s.Sync(p.r.Context()))
+	},
+	"session.Large.Get": func(p *play) {
+		report := session.Large[string]("report")
+		_, missing := report.Get(p.r.Context(), p.s)
+		p.tell(report.Set(p.s, secretValue), p.s.Sync(p.r.Context()))
+		_, mismatch := session.Large[int]("report").Get(p.r.Context(), p.s)
+		_, err := report.Get(p.r.Context(), p.s)
+		p.tell(missing, mismatch, err)
+	},
+	"session.Large.Has":    func(p *play) { p.tell(session.Large[string]("report").Has(p.s)) },
+	"session.Large.Delete": func(p *play) { session.Large[string]("report").Delete(p.s) },
 	"session.Key.Take": func(p *play) {
 		p.tell(user.Set(p.s, secretValue))
 		_, mismatch := session.Key[int]("user").Take(p.r.Context(), p.s)
@@ -213,6 +226,22 @@ var surface = map[string]func(p *play){
 func init() {
 	maps.Copy(surface, usersSurface("memstore.Store.", func(p *play) driver.Users { return p.memory }))
 	maps.Copy(surface, usersSurface("redisstore.Store.", func(p *play) driver.Users { return p.store }))
+	maps.Copy(surface, largeSurface("memstore.Store.", func(p *play) driver.Large { return p.memory }))
+	maps.Copy(surface, largeSurface("redisstore.Store.", func(p *play) driver.Large { return p.store }))
+}
+
+// largeSurface calls what a store has of large values.
+func largeSurface(prefix string, of func(p *play) driver.Large) map[string]func(p *play) {
+	return map[string]func(p *play){
+		prefix + "LoadLarge": func(p *play) { _, err := of(p).LoadLarge(p.r.Context(), p.s.ID(), time.Minute); p.tell(err) },
+		prefix + "SaveLarge": func(p *play) {
+			part := driver.Part{Name: "report:x", Text: []byte(secretValue)}
+			_, err := of(p).SaveLarge(p.r.Context(), p.s.ID(), nil, []byte(`{"_rev":"x","v":"`+secretValue+`"}`), time.Minute, part)
+			p.tell(err)
+		},
+		prefix + "Part":        func(p *play) { _, err := of(p).Part(p.r.Context(), p.s.ID(), "report:x"); p.tell(err) },
+		prefix + "RemoveParts": func(p *play) { p.tell(of(p).RemoveParts(p.r.Context(), p.s.ID(), "report:x")) },
+	}
 }
 
 // usersSurface calls what a store has of users. The user of the store is a hash, never a name.

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// A Binding is what a session has of its device, as it is stored.
+// A Binding is what a session knows of its device, as it is stored.
 type Binding struct {
 	Secret  []byte `json:"k"`            // of the cookies and challenges of this session alone
 	Proved  int64  `json:"at,omitempty"` // when a request was first proved, in Unix seconds
@@ -70,10 +70,10 @@ const (
 	// one protects little.
 	CookieTTL = 10 * time.Minute
 
-	// underWay is how much later than its end a cookie is still taken, for requests that have left before.
+	// underWay is how much longer than its end a cookie still counts, for requests that have left before the end.
 	underWay = 30 * time.Second
 
-	// grace is how long after the first request with the cookie those without it are taken: they had left before.
+	// grace is how long after the first request with the cookie requests without it still count. They had left before.
 	grace = time.Minute
 
 	macBytes      = 27
@@ -103,13 +103,14 @@ func (b *Binding) IsProvedBy(cookie string, now time.Time) bool {
 	return hmac.Equal(raw[deadlineBytes:], b.mac("cookie", until)) && now.Before(time.Unix(until, 0).Add(underWay))
 }
 
-// IsFresh reports whether requests without the cookie may be those of the device: it has not shown the cookie yet, which
-// it may never have got, or so lately that they were on their way.
+// IsFresh reports whether requests without the cookie may be those of the device. This is so if the device has not
+// shown the cookie yet, because it may never have got it. It is also so if the device has shown it only just now,
+// because other requests may have been on their way.
 func (b *Binding) IsFresh(now time.Time) bool {
 	return !b.IsConfirmed() || now.Before(time.Unix(b.Proved, 0).Add(grace))
 }
 
-// A Purpose is what a challenge is for. It says for how long the challenge can be answered.
+// A Purpose says what a challenge is for, and for how long it can be answered.
 type Purpose string
 
 // The Purposes.
@@ -132,7 +133,8 @@ func (b *Binding) Challenge(p Purpose, now time.Time) string {
 	return fmt.Sprintf("%s.%d.%s", b.Session, until, encoding.EncodeToString(b.mac(string(p), until)))
 }
 
-// SessionOf returns the ID of the session that a challenge names, of which it is not known yet whether it has made it.
+// SessionOf returns the ID of the session that a challenge names. It is not known yet whether that session has made the
+// challenge.
 func SessionOf(challenge string) (id string, ok bool) {
 	id, _, ok = strings.Cut(challenge, ".")
 	return id, ok && id != ""

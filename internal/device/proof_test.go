@@ -127,7 +127,7 @@ func TestFaultsOfOtherLibrariesOfJWT(t *testing.T) {
 	}
 }
 
-// next is another letter of base64, which says the same but for bits that are not used.
+// next is another letter of base64, which differs only in bits that are not used.
 func next(letter byte) byte {
 	const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	return letters[strings.IndexByte(letters, letter)^1]

@@ -2,8 +2,8 @@ package object
 
 import "sync"
 
-// A member is one name and its value: `"name":value`, with any white space that stands around the colon. It is offsets
-// and no slices, so that the list of members is short, and nothing in which a garbage collector looks for pointers.
+// A member is one name and its value: `"name":value`, with any white space around the colon. It has offsets and no
+// slices. Therefore the list of members is short, and a garbage collector looks for no pointers in it.
 type member struct {
 	start uint32 // the member begins at this offset of Object.parsed, or, with the bit own, of Object.own
 	name  uint32 // where the name ends, which begins at start+1; 0 if it has to be decoded first

@@ -16,24 +16,24 @@ import (
 // An Object is a JSON object. The zero Object is empty and ready to use.
 //
 // A copy made by plain assignment is a snapshot: a change to one copy never shows in the other. A change replaces what
-// the Object refers to, or writes behind the end of what all others see. Copies may be used by different goroutines,
-// one Object may not.
+// the Object refers to, or writes behind the end of what all others see. Different goroutines may use different copies,
+// but not the same Object.
 //
-// Names are compared as encoding/json decodes them: escapes are resolved, and what is not UTF-8 or half a surrogate pair
-// is U+FFFD. Where a name occurs more than once, the last one counts.
+// Names are compared as encoding/json decodes them: escapes are resolved, and what is not UTF-8 or half a surrogate
+// pair is U+FFFD. If a name occurs more than once, the last one counts.
 type Object struct {
 	parsed  []byte // the text that was parsed
 	own     []byte // the texts of the members that were set since, one after the other
 	members []member
 
 	// used is how many members the arrays of own and members hold, of all copies that share them. Only one copy can end
-	// there, and claim what is behind. Nil: nothing is behind.
+	// there, and claim what is behind. If it is nil, nothing is behind.
 	used *atomic.Int32
 }
 
-// MaxSize is the largest size of an Object, in bytes. Offsets reach several times as far, for an Object refers to what
-// was parsed and to what was set. Parse refuses more, and callers of Set see to it. It is also the longest value of
-// Redis.
+// MaxSize is the largest size of an Object, in bytes. Offsets reach several times as far, because an Object refers to
+// what was parsed and to what was set. Parse refuses more, and callers of Set have to check it. It is also the longest
+// value of Redis.
 const MaxSize = 512 << 20
 
 var (
@@ -66,8 +66,8 @@ func Parse(raw []byte) (Object, error) {
 	return Object{parsed: raw, members: slices.Clone(*members)}, nil
 }
 
-// Fits reports whether value, which must be valid JSON, can be that of a member: Parse reads no object that is nested
-// deeper.
+// Fits reports whether value, which must be valid JSON, can be the value of a member. Parse reads no object that is
+// nested deeper.
 func Fits(value []byte) bool {
 	if len(value) < 2*maxDepth || bytes.Count(value, []byte("["))+bytes.Count(value, []byte("{")) < maxDepth {
 		return true
@@ -162,9 +162,9 @@ func (o *Object) Names() iter.Seq[string] {
 	}
 }
 
-// Set gives the member called name a value, which must be valid JSON without white space around it and is copied. A
-// member that is there stays in its place and keeps the text of its name; if it has the very same value, nothing changes
-// at all. Otherwise the member becomes the last one.
+// Set gives the member called name a value. The value must be valid JSON without white space around it, and is copied.
+// A member that is there stays in its place and keeps the text of its name. If it has the very same value, nothing
+// changes. A new member becomes the last one.
 func (o *Object) Set(name string, value []byte) {
 	name = normal(name)
 	i := o.find(name)
@@ -242,8 +242,8 @@ func (o *Object) addText(m member, head, value []byte) {
 	o.members = append(o.members, m)
 }
 
-// appendHead appends `"name":` in the shortest way, and reports whether that is the name as it is: it is escaped only
-// where it has to be.
+// appendHead appends `"name":` in the shortest way, in which the name is escaped only where it has to be. It reports
+// whether that is the name as it is.
 func appendHead(dst []byte, name string) (_ []byte, plain bool) {
 	start := len(dst)
 	dst = append(append(dst, '"'), name...)
@@ -309,7 +309,7 @@ func (o *Object) AppendTo(dst []byte) []byte {
 }
 
 // AppendFirst is AppendTo with a new first member, in the place of all that are called name. Its name is written in the
-// shortest way: the text begins with `{"name":value`. The value is as for [Object.Set].
+// shortest way, so that the text begins with `{"name":value`. The rules for value are those of [Object.Set].
 func (o *Object) AppendFirst(dst []byte, name string, value []byte) []byte {
 	name = normal(name)
 	dst = append(slices.Grow(dst, o.Size()+len(`"":,`)+len(name)+len(value)), '{')

@@ -219,7 +219,7 @@ func isHex(c byte) bool {
 }
 
 // special sets the top bit of each of the eight bytes of x that is a quote, a backslash or below 0x20. Only the lowest
-// set bit counts: a subtraction borrows from the bytes above a hit, never from those below.
+// set bit counts, because a subtraction borrows from the bytes above a hit, and never from those below.
 func special(x uint64) uint64 {
 	const every = 0x0101010101010101           // times a byte: that byte eight times
 	quote := (x ^ every*0x02) - every*0x21     // 0x02 turns a quote into 0x20, and keeps below 0x20 what is below it

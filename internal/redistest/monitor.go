@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// Commands returns the commands, as upper-case names in their order, that the server ran while fn did, whoever sent
-// them. Those that a script ran are left out. The server must not ask for a password.
+// Commands returns the commands that the server ran while fn did, from all clients, as upper-case names in their order.
+// Those that a script ran are left out. The server must not ask for a password.
 func (s *Server) Commands(t testing.TB, fn func()) []string {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.Addr())

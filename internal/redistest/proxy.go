@@ -51,9 +51,9 @@ func (p *Proxy) Connections() int {
 	return p.accepted
 }
 
-// DropReplies makes the proxy pass on the next skip replies of the server, on whatever connection, then swallow n more
-// and close the connection of the last. The commands were executed by then. A connection that lost one of them before
-// passes on no other: it is closed instead, for TCP leaves nothing out.
+// DropReplies makes the proxy pass on the next skip replies of the server, on any connection. Then it swallows n more
+// and closes the connection of the last. The commands were executed by then. If a connection has lost one of the
+// replies, it passes on no other. It is closed instead, because TCP leaves nothing out.
 func (p *Proxy) DropReplies(skip, n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -161,7 +161,7 @@ func (p *Proxy) pass(client net.Conn) {
 	}
 }
 
-// A cuttable reads what a client sends, and nothing of what it sends after a CutAll.
+// A cuttable reads what a client sends, but nothing that the client sends after a CutAll.
 type cuttable struct {
 	net.Conn
 	proxy *Proxy

@@ -52,8 +52,8 @@ func StartSentinels(t testing.TB, args []string, sentinelConfig ...string) *Sent
 	return set
 }
 
-// info returns what the server says of its replication. The socket's connection may use the default user, whatever the
-// arguments; a server that asks for a password says nothing, and passes for one that is up.
+// info returns what the server says of its replication. The connection by the socket may use the default user, whatever
+// the arguments. A server that asks for a password says nothing, and counts as one that is up.
 func (s *Server) info(t testing.TB) string {
 	t.Helper()
 	conn := s.Dial(t)

@@ -81,8 +81,8 @@ func requireProgram(t testing.TB) {
 	}
 }
 
-// freePort returns a port of 127.0.0.1 that was free just now. It is below those that the kernel gives to outgoing
-// connections, one of which could take it before the server does.
+// freePort returns a port of 127.0.0.1 that was free just now. It is below the ports that the kernel gives to outgoing
+// connections. Otherwise one of these could take it before the server does.
 func freePort(t testing.TB) int {
 	t.Helper()
 	for range 1000 {
@@ -130,8 +130,8 @@ func (s *Server) run(loading bool) error {
 	return nil
 }
 
-// answers reports whether the server replies to PING, be it with an error, as one with a password does. The socket is
-// nobody else's, unlike a port that another server may have taken first.
+// answers reports whether the server replies to PING. An error is a reply too: a server with a password sends one. The
+// socket belongs to this server alone. A port may belong to another server that took it first.
 func (s *Server) answers(loading bool) bool {
 	conn, err := redis.Dial("unix", s.Socket(), redis.DialReadTimeout(time.Second))
 	if err != nil {

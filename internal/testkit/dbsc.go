@@ -15,8 +15,8 @@ import (
 	"github.com/sessionkv/session"
 )
 
-// A SecureDevice is a Device whose browser has a key for its session, as Device Bound Session Credentials have it. Each
-// step is taken by the test, where a browser would take it by itself.
+// A SecureDevice is a Device whose browser has a key for its session, as in Device Bound Session Credentials. The test
+// takes each step that a browser would take by itself.
 type SecureDevice struct {
 	*Device
 	Key   *ecdsa.PrivateKey
@@ -143,7 +143,7 @@ func (d *SecureDevice) SignInBound(user string) {
 	}
 }
 
-// With returns a Device that sends these cookies besides the session's.
+// With returns a Device that sends these cookies and the session's.
 func (d *SecureDevice) With(more ...*http.Cookie) *Device {
 	with := *d.Device
 	with.Cookies = append(append([]*http.Cookie(nil), d.Cookies...), more...)

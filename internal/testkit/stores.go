@@ -150,8 +150,8 @@ func (f *FaultyStore) Calls() string {
 	return calls
 }
 
-// A LossyStore executes no Save of the sessions in Lost, and keeps the bytes it was given, as one does whose connection
-// still writes them when the time is up.
+// A LossyStore executes no Save of the sessions in Lost, and keeps the bytes that it was given. A store does so if its
+// connection still writes them when the time is up.
 type LossyStore struct {
 	driver.Store
 	Lost map[string]bool // by ID
@@ -166,7 +166,7 @@ func (s *LossyStore) Save(ctx context.Context, id string, was, value []byte, ttl
 	return s.Store.Save(ctx, id, was, value, ttl)
 }
 
-// A ContextStore hands on the context of each call before it does what it is asked for.
+// A ContextStore hands on the context of each call before it serves the call.
 type ContextStore struct {
 	driver.Store
 	Given func(ctx context.Context)

@@ -15,9 +15,10 @@ import (
 	"github.com/google/uuid"
 )
 
-// A token is 32 bytes in base64url without padding. The first says what the others are: a deadline in Unix seconds, which
-// four bytes hold until 2106, for a user the class and the tag, and random bytes. ASVS 5.0, 7.2.3, asks for 128 random
-// bits; a session of nobody has 216, and one of a user 128. Nothing of it can be forged, for another text is another ID.
+// A token is 32 bytes in base64url without padding. The first byte says what the others are: a deadline in Unix seconds,
+// which four bytes hold until 2106, for a user the class and the tag, and random bytes. ASVS 5.0, 7.2.3, asks for 128
+// random bits. A session of nobody has 216, and one of a user 128. Nobody can forge any of it, because another text has
+// another ID.
 const (
 	size = 32
 
@@ -37,8 +38,8 @@ const (
 
 var encoding = base64.RawURLEncoding.Strict()
 
-// A Token is what a new session is given. Others refer to it by pointer: fmt prints a nested pointer as its address, so
-// that %+v of a session shows no token.
+// A Token is the credential that a new session gets. Others refer to it by pointer, so that %+v of a session shows no
+// token: fmt prints a nested pointer as its address.
 type Token struct {
 	Text string
 	Reference
@@ -73,14 +74,14 @@ func finish(raw *[size]byte, now time.Time, lifetime time.Duration) *Token {
 	return &Token{text, reference(raw, text)}
 }
 
-// Tag is the name of a user in tokens and in the store: one way, and of one length whatever the user is called.
+// Tag is the name of a user in tokens and in the store. It is a hash, and always has the same length.
 func Tag(user string) string {
 	hash := sha256.Sum256([]byte(user))
 	return hex.EncodeToString(hash[:tagBytes])
 }
 
-// Parse returns what a token refers to. It is false if the text has not the form of a token, or its deadline is not after
-// now.
+// Parse returns what a token refers to. It is false if the text does not have the form of a token, or if its deadline
+// is not after now.
 func Parse(text string, now time.Time) (Reference, bool) {
 	raw, ok := decode(text)
 	if !ok || raw[layout] > ofUser || !now.Before(deadline(&raw)) {
@@ -124,7 +125,7 @@ func IsOfUser(text string) bool {
 	return err == nil && parsed.String() == id
 }
 
-// id returns the ID that a token leads to: one way, so that whoever reads the store cannot sign in. It is
+// id returns the ID that a token leads to. It is a hash, so that those who read the store cannot sign in. It is
 // uuid.NewHash(sha256.New(), uuid.Nil, token, 8) with one allocation instead of five.
 func id(token string) string {
 	var text [len(uuid.Nil) + Length]byte

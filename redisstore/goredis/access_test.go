@@ -18,7 +18,7 @@ import (
 // The smallest ACL, as in the package comments of redisstore and of goredis.
 const (
 	aclForAll = "+getex +pttl +getdel +set +evalsha +eval +strlen +getrange +rename +pexpire +unlink +type +get " +
-		"+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank"
+		"+exists +zrank +zscore +zadd +zrem +zrange +zcard +zpopmin +zremrangebyrank +hget +hset +hdel"
 	aclForCluster = "+cluster|slots +asking"
 )
 
@@ -58,6 +58,7 @@ func exercise(t *testing.T, store *redisstore.Store, id string, moved func()) er
 		{nil, func() ([]byte, error) { v, _, err := store.Peek(ctx, id); return v, err }},
 		{nil, func() ([]byte, error) { return store.Delete(ctx, id, nil) }},
 		{nil, func() ([]byte, error) { return nil, exerciseUsers(ctx, store) }},
+		{nil, func() ([]byte, error) { return nil, exerciseParts(ctx, store, rand.Text()) }},
 	} {
 		if _, err := step.do(); !errors.Is(err, step.want) {
 			return err

@@ -6,18 +6,19 @@ import (
 	"github.com/sessionkv/session/redisstore"
 )
 
-// cluster is a [redisstore.Client] on a Redis Cluster. It takes from go-redis which node serves a slot, and the
-// connections to it, and follows redirections itself: the cluster client's own pipeline would send each redirected command
-// apart, and repeat commands without saying so.
+// cluster is a [redisstore.Client] on a Redis Cluster. go-redis tells it which node serves a slot, and gives it the
+// connections. It follows redirections itself, because the pipeline of the cluster client would send each redirected
+// command apart, and repeat commands without saying so.
 type cluster struct{ *nodes }
 
-// Do sends the commands to the master of key. One that is redirected was not executed. It goes alone to the node that is
-// about to take over the slot (ASK), for the others may still have their keys where it came from, or with those behind it
-// to the new master (MOVED). Those behind it are sent again after it, also if they were executed: so the order holds,
-// and of what stands behind a command on another key, everything may be repeated, or needs that key too.
+// Do sends the commands to the master of key. A command that is redirected was not executed. With ASK, it goes alone to
+// the node that is about to take over the slot, because the keys of the others may still be where it came from. With
+// MOVED, it goes to the new master with the commands behind it. The commands behind it are sent again after it, also if
+// they were executed. Therefore the order holds. If a command stands behind one on another key, it must be one that may
+// be repeated, or one that needs that key too.
 //
-// While a slot is moved, a script of which one key has been moved and another has not cannot be executed anywhere
-// (TRYAGAIN). It is repeated, with pauses, until it can, or the deadline passes.
+// While a slot is moved, a script cannot be executed anywhere (TRYAGAIN) if one of its keys has been moved and another
+// has not. It is repeated, with pauses, until it can be executed or the deadline passes.
 func (c cluster) Do(ctx context.Context, key string, commands ...redisstore.Command) (replies []any, lost, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, nil, err

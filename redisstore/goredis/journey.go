@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// quickRedirects are followed at once; a call that is sent on more often waits in between, up to its deadline.
+	// quickRedirects are followed at once. A call that is sent on more often waits in between, up to its deadline.
 	quickRedirects = 4
 
 	// firstPause is before the first repeat that has to wait, and doubles up to longestPause.
@@ -32,8 +32,8 @@ type journey struct {
 	lost    error         // why it is unknown what came of a try
 }
 
-// step takes in what a try ended with, and returns how many of its commands were executed before one was redirected.
-// Unless that is all, or the call has failed, it finds out where to go on, and waits until it is time for that.
+// step takes in the outcome of a try, and returns how many of its commands were executed before one was redirected. If
+// some were not executed and the call has not failed, it finds out where to go on, and waits until it is time for that.
 func (j *journey) step(ctx context.Context, replies []any, err error) (executed int, failure error) {
 	asked := j.asking
 	j.asking = false
@@ -89,7 +89,8 @@ func (j *journey) toMaster(ctx context.Context) (err error) {
 	return err
 }
 
-// follow makes the next node that to which the refusal leads: the address in it, or whoever serves the slot by now.
+// follow makes the next node the one to which the refusal leads. This is the address in it, or the node that serves the
+// slot by now.
 func (j *journey) follow(ctx context.Context) error {
 	words := strings.Fields(j.refused.Error()) // MOVED 3999 127.0.0.1:6381
 	if len(words) < 3 || words[0] == "READONLY" {

@@ -11,11 +11,12 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// nodeIdle is after how long without a call a node that a redirection led to is forgotten: much longer than a call.
+// nodeIdle is much longer than a call takes. If no call goes to a node for that long, and only a redirection has led to
+// it, the node is forgotten.
 const nodeIdle = time.Minute
 
-// nodes are those of a Redis Cluster: the ones that go-redis knows, and which of them serves a slot, and the ones that
-// redirections led to.
+// nodes are the nodes of a Redis Cluster. go-redis knows some of them, and which of them serves a slot. Redirections
+// have led to the others.
 type nodes struct {
 	client *redis.ClusterClient
 
@@ -38,8 +39,8 @@ func (n *nodes) Close() error {
 	return n.client.Close()
 }
 
-// master returns the client of the node that serves the slot of key. Only the first time, go-redis has to ask the nodes
-// for that, which does not obey ctx.
+// master returns the client of the node that serves the slot of key. The first time, go-redis has to ask the nodes for
+// it, which does not obey ctx.
 func (n *nodes) master(ctx context.Context, key string) (*redis.Client, error) {
 	if n.known.Load() {
 		node, err := n.client.MasterForKey(ctx, key)
@@ -63,8 +64,8 @@ func (n *nodes) master(ctx context.Context, key string) (*redis.Client, error) {
 	}
 }
 
-// node returns the client of an address that the cluster client may not know yet, as that of a new node, which has no
-// slots. Its settings are those of a node that is known.
+// node returns the client of an address. The cluster client may not know the address yet, for example that of a new
+// node without slots. The settings of the client are those of a node that is known.
 func (n *nodes) node(addr string, like *redis.Client) *redis.Client {
 	if addr == like.Options().Addr {
 		return like

@@ -68,12 +68,13 @@ func run(ctx context.Context, client *redis.Client, commands []redisstore.Comman
 	return replies, nil
 }
 
-// once is a command that go-redis does not repeat, and with it nothing that goes out in the same flush.
+// once is a command that go-redis does not repeat. It does not repeat the other commands of the same flush either.
 type once struct{ redis.Cmder }
 
 func (once) NoRetry() bool { return true }
 
-// newCommand makes a command of go-redis. One whose reply is a value gets the type that hands it over without a copy.
+// newCommand makes a command of go-redis. If its reply is a value, it gets the type that hands the value over without a
+// copy.
 func newCommand(ctx context.Context, c redisstore.Command) redis.Cmder {
 	args := make([]any, 0, 1+len(c.Args))
 	args = append(append(args, c.Name), c.Args...)

@@ -83,8 +83,8 @@ func TestAppearance(t *testing.T) {
 	look("demo away")
 }
 
-// audit returns what is wrong with how the page looks: parts that stick out, and text with less contrast than WCAG 2.2,
-// 1.4.3, asks for.
+// audit returns what is wrong with how the page looks: parts that stick out, a time in two lines, and text with less
+// contrast than WCAG 2.2, 1.4.3, asks for.
 const audit = `(() => {
 	const faults = [];
 	const width = document.documentElement.clientWidth;
@@ -104,6 +104,7 @@ const audit = `(() => {
 		const name = element.tagName + ' ' + (element.id || element.innerText.slice(0, 40));
 		if (element.id !== 'bar' && (box.right > width + .5 || box.left < -.5)) faults.push(name + ' sticks out');
 		if (element.id !== 'bar' && element.id !== 'track' && element.scrollWidth > element.clientWidth + 1 && getComputedStyle(element).display !== 'inline') faults.push(name + ' is cut off');
+		if (element.id === 'left' && box.height > 2 * parseFloat(getComputedStyle(element).fontSize)) faults.push(name + ' takes two lines');
 		if (![...element.childNodes].some(node => node.nodeType === 3 && node.data.trim())) continue;
 		const [low, high] = [luminance(parse(getComputedStyle(element).color)), luminance(ground(element))].sort((a, b) => a - b);
 		const contrast = (high + .05) / (low + .05);

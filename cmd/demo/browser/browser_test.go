@@ -70,8 +70,8 @@ var (
 // preferences allow what SameSite=None is for. Debian's Chromium does not by itself, nor does any in incognito profiles.
 const preferences = `{"profile":{"block_third_party_cookies":false,"cookie_controls_mode":0}}`
 
-// secureDevices lets Chromium bind sessions to keys that it keeps itself, for there is no TPM here, and sign with them as
-// often as the tests ask for.
+// secureDevices lets Chromium bind sessions to keys that it keeps itself, because there is no TPM here. It may sign
+// with them as often as the tests ask for.
 const secureDevices = "EnableBoundSessionCredentialsSoftwareKeysForManualTesting," +
 	"DeviceBoundSessions:RequireOriginTrialTokens/false/RefreshQuota/false"
 

@@ -163,8 +163,7 @@ func TestSessionsBegunByAnotherSite(t *testing.T) {
 }
 
 // A page of one's own in a frame of another site posts to its own site. By its headers that is a request of the same
-// site, and the browser keeps the cookie back all the same. It takes none of the response either, so that the sign-in
-// stays.
+// site, but the browser keeps the cookie back. It accepts none in the response either, so that the sign-in stays.
 func TestFrameInAnotherSiteReplacesNoSignIn(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, session.Config{})
@@ -197,7 +196,8 @@ var twins = map[string]struct {
 }
 
 // A browser has the cookies of two living sessions, the user's own and one that a sibling host has planted. Neither is
-// used. Whoever signs in is in and stays in, whoever signs out is out, and both sessions and the second cookie are gone.
+// used. After a sign-in the user is signed in and stays so, and after a sign-out signed out. Both sessions and the
+// second cookie are gone.
 func TestTwoCookiesOfLivingSessions(t *testing.T) {
 	t.Parallel()
 	for name, test := range twins {

@@ -35,8 +35,8 @@ func (p *passwords) set(name, password string) error {
 	return nil
 }
 
-// known returns name if it is that of a user, and else one that no user has: an attacker who tries many names leaves one
-// stamp in Redis and not many.
+// known returns name if it is that of a user, and otherwise a name that no user has. An attacker who tries many names
+// therefore leaves one stamp in Redis and not many.
 func (p *passwords) known(name string) string {
 	if _, ok := p.byName[name]; ok {
 		return name

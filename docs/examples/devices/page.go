@@ -37,7 +37,7 @@ type entry struct {
 	ID, Device         string
 	SignedIn, LastUsed time.Time
 	IsThis, Remembered bool
-	IsBound            bool // to the device; of this session alone, for only its request has proved it
+	IsBound            bool // to the device; known only of this session, because its request has proved it
 }
 
 func entries(list []*session.Session, this *session.Session) []entry {

@@ -42,8 +42,8 @@ func (p *passwords) set(name, password string) error {
 	return nil
 }
 
-// known returns name if it is that of a user, and else one that no user has: an attacker who tries many names leaves one
-// stamp in Redis and not many, and cannot tell by the time that it takes which names exist.
+// known returns name if it is that of a user, and otherwise a name that no user has. An attacker who tries many names
+// therefore leaves one stamp in Redis and not many, and cannot tell by the time that it takes which names exist.
 func (p *passwords) known(name string) string {
 	if _, ok := p.get(name); ok {
 		return name

@@ -81,7 +81,7 @@ func TestWrongPasswordLeavesTheSessionAsItIs(t *testing.T) {
 	}
 }
 
-// Session fixation: an attacker plants the cookie of a session of his own, and waits for the victim to sign in.
+// Session fixation: an attacker plants the cookie of a session of their own, and waits for the victim to sign in.
 func TestPlantedCookieGainsNothing(t *testing.T) {
 	site := newSite(t)
 	attacker, victim := site.browser(), site.browser()

@@ -86,7 +86,7 @@ func main() {
 	}
 }
 
-// run serves until ctx is done. Then it closes the store, which writes down how long the sessions that were only read have
+// run serves until ctx is done. Then it closes the store, which writes how long the sessions that were only read have
 // to live.
 func run(ctx context.Context, path string, insecureHTTP bool) (err error) {
 	store, err := boltstore.Open(path)

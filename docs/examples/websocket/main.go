@@ -87,9 +87,9 @@ func (a *app) withGorilla(w http.ResponseWriter, r *http.Request, s *session.Ses
 	if !begin(w, r, s) {
 		return
 	}
-	// Upgrade writes the response itself, and of its headers only those that it is given. The session's cookie is put
-	// into w.Header() while it takes over the connection. With nil, the browser would not get the cookie, and nobody an
-	// error.
+	// Upgrade writes the response itself, with only those headers that it is given. The session's cookie is put into
+	// w.Header() while it takes over the connection. With nil, the browser would not get the cookie, and there would be
+	// no error.
 	conn, err := upgrader.Upgrade(w, r, w.Header())
 	if err != nil {
 		return // it has answered
@@ -148,7 +148,7 @@ func (a *app) withCoder(w http.ResponseWriter, r *http.Request, s *session.Sessi
 	}
 }
 
-// events is for an EventSource, which its page closes at the event signed-out. After any other end it connects again, with
+// events is for an EventSource. Its page closes it at the event signed-out. After any other end it connects again, with
 // the cookie that the browser has by then.
 func (a *app) events(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	if !begin(w, r, s) {
@@ -177,7 +177,7 @@ func farewell(s *session.Session, err error) (code int, reason string) {
 	return gorilla.CloseInternalServerErr, "session unavailable"
 }
 
-// whyEnded is by whom or for what, or that the session was signed out or has expired.
+// whyEnded says who has ended the session or why, or that it was signed out or has expired.
 func whyEnded(s *session.Session) string {
 	return cmp.Or(s.Ended().String(), "over")
 }

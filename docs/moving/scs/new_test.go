@@ -20,6 +20,7 @@ var _ = func(pool *redis.Pool, next http.Handler, onError func(http.ResponseWrit
 		IdleTimeout: 20 * time.Minute,
 		OnError:     onError,
 		Persistent:  true,
+		Classes:     map[session.Class]session.Lifetimes{session.Remembered: {Persistent: true}},
 		Cookie: session.Cookie{
 			Name:         "shop",
 			Domain:       "shop.example",
@@ -54,6 +55,7 @@ var _ = func(r *http.Request) error {
 	item, ok := items.Get(s)
 	name, _ := names.Get(s)
 	n, _ := visits.Get(s)
+	counted := visits.Update(s, func(n int) int { return n + 1 })
 	when, _ := times.Get(s)
 	message, _ := names.Pop(s)
 	nonce, taken := nonces.Take(r.Context(), s)
@@ -63,7 +65,7 @@ var _ = func(r *http.Request) error {
 	s.Delete("name")
 	s.Clear()
 	log.Print(item, ok, name, n, when, message, nonce, has, keys)
-	return errors.Join(err, taken)
+	return errors.Join(err, counted, taken)
 }
 
 // Of the users.

@@ -15,7 +15,7 @@ import (
 	"github.com/sessionkv/session/docs/moving/internal/page"
 )
 
-func TestTheCallsOfThePageAreCompiled(t *testing.T) { page.Check(t, 41) }
+func TestTheCallsOfThePageAreCompiled(t *testing.T) { page.Check(t, 43) }
 
 // The settings of scs.
 var _ = func(pool *redis.Pool, next http.Handler, onError func(http.ResponseWriter, *http.Request, error)) http.Handler {
@@ -34,6 +34,7 @@ var _ = func(pool *redis.Pool, next http.Handler, onError func(http.ResponseWrit
 	sessions.Cookie.HttpOnly = true
 	sessions.Cookie.Partitioned = true
 	sessions.Cookie.Persist = true
+	sessions.Cookie.Persist = false // for RememberMe
 	return sessions.LoadAndSave(next)
 }
 
@@ -43,6 +44,7 @@ var _ = func(ctx context.Context, sessions *scs.SessionManager) error {
 	item, ok := sessions.Get(ctx, "item").(item)
 	name := sessions.GetString(ctx, "name")
 	n := sessions.GetInt(ctx, "n")
+	sessions.Put(ctx, "n", n+1)
 	when := sessions.GetTime(ctx, "when")
 	message := sessions.PopString(ctx, "message")
 	nonce := sessions.PopString(ctx, "nonce")

@@ -56,9 +56,10 @@ type load struct {
 	attempts int
 }
 
-// Run writes to store while fault runs, which returns as soon as Redis should serve again, and for a while before and
-// after. It fails the test if an increment is counted twice, an operation takes too long, or what was acknowledged
-// before or after the fault is lost. What may be lost in the fault itself, the caller judges by the result.
+// Run writes to store while fault runs, and for a while before and after. fault returns as soon as Redis should serve
+// again. Run fails the test if an increment is counted twice, if an operation takes too long, or if something is lost
+// that was acknowledged before or after the fault. Writes may be lost in the fault itself. The caller judges these by
+// the result.
 func Run(t testing.TB, store driver.Store, fault func()) Result {
 	t.Helper()
 	l := &load{course: course{t: t}, store: store, deleted: map[string]time.Time{}}

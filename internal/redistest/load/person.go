@@ -34,7 +34,7 @@ func (t *token) set(s state) {
 	}
 }
 
-// A person is a user with some devices, whose operations come one after the other, but for those that are to meet.
+// A person is a user with a few devices. The operations come one after the other, except those that are to meet.
 type person struct {
 	*users
 	name    string
@@ -149,7 +149,8 @@ func (p *person) replace(i int, a answer, acknowledged *int) {
 	}
 }
 
-// renew renews a session while other requests of the device load it, for which it may be renewed, but never gone.
+// renew renews a session while other requests of the device load it. For these the session may be renewed, but never
+// gone.
 func (p *person) renew(i int) {
 	var twins [2]answer
 	var group sync.WaitGroup
@@ -166,8 +167,8 @@ func (p *person) renew(i int) {
 	p.replace(i, a, &p.result.Renewals)
 }
 
-// signIn signs a device in, which may be signed in already. Nobody ends the user's sessions meanwhile, so that the stamp
-// holds.
+// signIn signs a device in, which may be signed in already. Nobody ends the user's sessions meanwhile. Therefore the
+// stamp holds.
 func (p *person) signIn(i int) {
 	stamp, ok := p.stamp()
 	if !ok {

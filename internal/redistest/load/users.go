@@ -45,11 +45,11 @@ type loss struct {
 	at   time.Time
 }
 
-// RunUsers lets users sign in, renew their sessions, end them and look at them while fault runs, which returns as soon as
-// Redis should serve again, and for a while before and after. The store must know users. What a user was told last is
-// compared with what each of its tokens leads to, unless an operation failed so that it is not known whether it was done.
-// It fails the test if what was acknowledged before or after the fault is lost. What may be lost in the fault itself, the
-// caller judges by the result.
+// RunUsers lets users sign in, renew their sessions, end them and look at them while fault runs, and for a while before
+// and after. fault returns as soon as Redis should serve again. The store must know users. RunUsers compares what a
+// user was told last with what each of the user's tokens leads to, unless an operation failed and it is not known
+// whether it was done. It fails the test if something is lost that was acknowledged before or after the fault. Changes
+// may be lost in the fault itself. The caller judges these by the result.
 func RunUsers(t testing.TB, store testkit.UserStore, fault func()) UsersResult {
 	t.Helper()
 	l := &users{course: course{t: t}}

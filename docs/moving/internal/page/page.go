@@ -11,8 +11,8 @@ import (
 
 var span = regexp.MustCompile("`([^`]+)`")
 
-// Check wants each code in the first two columns of the tables of README.md to be in a test beside it, but for spaces,
-// and to be in as many rows.
+// Check wants each code in the first two columns of the tables of README.md to be in a test beside it, where spaces do
+// not count. It wants code in that many rows.
 func Check(t *testing.T, rows int) {
 	t.Helper()
 	files, err := filepath.Glob("*_test.go")

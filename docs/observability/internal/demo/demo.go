@@ -75,7 +75,7 @@ func (d *Demo) newManager(url string, logger *slog.Logger, registry *prometheus.
 	})
 }
 
-// newPool is what [redisstore.Open] does, but for the Link.
+// newPool makes the pool of [redisstore.Open], with the Link.
 func (d *Demo) newPool(url string) *redis.Pool {
 	return &redis.Pool{
 		MaxIdle:     64,

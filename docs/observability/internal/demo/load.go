@@ -184,7 +184,7 @@ func (b *browser) otherSite() {
 	b.post("/signin", "user", "mallory")
 }
 
-// twoSessions is what somebody makes who plants a cookie of his own.
+// twoSessions puts the cookie of another session into the browser, as an attacker could, and loads a page.
 func (b *browser) twoSessions() {
 	planted := &browser{load: b.load, ctx: b.ctx}
 	planted.post("/cart")
