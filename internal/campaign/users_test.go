@@ -178,7 +178,7 @@ func (w *world) run(node func() testkit.UserStore, wait func()) {
 	w.faulty = w.random.IntN(3) > 0
 	w.requests = requests
 	if w.random.IntN(2) == 0 {
-		w.requests = largeRequests
+		w.requests = actionsOnLarge
 	}
 	w.limit = w.random.IntN(3)
 	refuse = refuse && w.limit > 0
@@ -225,8 +225,8 @@ var requests = []action{
 	storingLarge, readingLarge, deletingLarge,
 }
 
-// largeRequests are those where large values matter.
-var largeRequests = []action{
+// actionsOnLarge are those where large values matter.
+var actionsOnLarge = []action{
 	writing, syncing, syncing, flushing, signingIn, signingIn, renewing, destroying,
 	storingLarge, storingLarge, storingLarge, storingLarge, readingLarge, readingLarge, deletingLarge,
 }
