@@ -74,6 +74,12 @@ func newMarker(to string, values *object.Object) value.Value {
 	return alone(markerKey, m)
 }
 
+// parts are those that a second renewal asks for.
+func (m *marker) parts() []string {
+	values, _ := object.Parse(m.Values) // what is not understood has none
+	return largeOf(values).parts()
+}
+
 // A lastWord is what is left in the place of a session that somebody has ended.
 type lastWord struct {
 	Until int64 `json:"until"` // in Unix milliseconds
