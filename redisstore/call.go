@@ -16,8 +16,8 @@ type call struct {
 	done     chan struct{}
 	single   [1]*call
 
-	first bool          // no other call of its kind was under way when it got its lane
-	trip  time.Duration // if so, the time from its flush to its replies
+	alone bool          // no other call of its kind was under way when it got its lane
+	trip  time.Duration // of the first call in a flush, from that to its replies
 
 	// The outcome.
 	sent    bool

@@ -40,7 +40,7 @@ type lanes struct {
 	least, most  int // lanes for small calls
 
 	reply atomic.Int64 // about the size of a reply: how large the next one will be is not known before
-	trip  atomic.Int64 // about the shortest time between a flush and its reply, where no other call was under way
+	trip  atomic.Int64 // about the shortest time between a flush and its first reply
 }
 
 // newLanes are lanes on at most limit connections, half of them for each kind; 0 is no limit.
@@ -66,7 +66,7 @@ func (l *lanes) do(ctx context.Context, commands []Command) (replies []any, lost
 	}
 	l.learn(c)
 	if c.trip > 0 && l.kind(c) == &l.small {
-		l.measure(c.trip)
+		l.measure(c.trip, c.alone)
 	}
 	return c.replies, c.lost, c.err
 }
@@ -105,10 +105,13 @@ func (l *lanes) learn(c *call) {
 }
 
 // measure makes the number of lanes follow the round trip. What is longer than before may be so because somebody else
-// keeps Redis or this process busy, and more lanes would make that worse. So it counts for little, and only what lasts
-// counts.
-func (l *lanes) measure(trip time.Duration) {
+// keeps Redis or this process busy, and more lanes would make that worse. So it counts for little, and only that of a
+// call that was alone counts. What is shorter shows how near Redis is, whoever it was.
+func (l *lanes) measure(trip time.Duration, alone bool) {
 	if known := time.Duration(l.trip.Load()); known > 0 {
+		if trip >= known && !alone {
+			return
+		}
 		trip = min(trip, known+known/64)
 	}
 	l.trip.Store(int64(trip))
@@ -154,7 +157,7 @@ func (g *group) enter(c *call) bool {
 		return false
 	}
 	g.taken++
-	c.first = g.taken == 1
+	c.alone = g.taken == 1
 	return true
 }
 
