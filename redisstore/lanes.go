@@ -199,10 +199,12 @@ func (g *group) leave() {
 	go g.drain()
 }
 
-// drain runs batches on a lane until no call waits.
+// drain runs batches on a lane until no call waits. Those whose callers can run now go along: each flush costs as much as
+// several calls.
 func (g *group) drain() {
 	var calls batch
 	for {
+		runtime.Gosched()
 		var deadline time.Time
 		if calls, deadline = g.take(calls[:0]); len(calls) == 0 {
 			return
