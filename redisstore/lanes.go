@@ -167,14 +167,11 @@ func (g *group) wait(c *call) bool {
 	w.timer.Reset(time.Until(c.deadline))
 	c.done = w.done
 	g.join(c)
-	select {
-	case <-w.done:
-		w.timer.Stop()
-		waiters.Put(w)
-		return true
-	case <-w.timer.C:
-		return false // w.done may still get its element, so w is not used again
+	inTime := <-w.done
+	if inTime && w.timer.Stop() {
+		waiters.Put(w) // else w.done may still get an element
 	}
+	return inTime
 }
 
 // join queues c, and takes a lane for the queue if one is free.
