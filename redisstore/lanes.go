@@ -196,14 +196,17 @@ func (g *group) leave() {
 	go g.drain()
 }
 
-// drain runs batches on a lane until no call waits. Those whose callers can run now go along: each flush costs as much as
-// several calls.
+// drain runs batches on a lane until no call waits. Unless there are more calls than fit in one, those whose callers can
+// run now go along: each flush costs as much as several calls.
 func (g *group) drain() {
 	var calls batch
+	full := false
 	for {
-		runtime.Gosched()
+		if !full {
+			runtime.Gosched()
+		}
 		var deadline time.Time
-		if calls, deadline = g.take(calls[:0]); len(calls) == 0 {
+		if calls, deadline, full = g.take(calls[:0]); len(calls) == 0 {
 			return
 		}
 		ctx, cancel := context.WithDeadline(context.Background(), deadline)
@@ -212,14 +215,15 @@ func (g *group) drain() {
 	}
 }
 
-// take moves the calls of the next flush from the queue to calls, and returns the latest of their deadlines. If there are
-// none, or too many lanes, it frees the lane. A call whose deadline has passed is left out; its caller has gone.
-func (g *group) take(calls batch) (_ batch, deadline time.Time) {
+// take moves the calls of the next flush from the queue to calls, and returns the latest of their deadlines, and
+// whether others are left. If there are none, or too many lanes, it frees the lane. A call whose deadline has passed is left
+// out; its caller has gone.
+func (g *group) take(calls batch) (_ batch, deadline time.Time, full bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.taken > g.limit {
 		g.taken--
-		return calls, deadline
+		return calls, deadline, false
 	}
 	now, room, seen := time.Now(), maxBatch, 0
 	for _, c := range g.queue {
@@ -239,5 +243,5 @@ func (g *group) take(calls batch) (_ batch, deadline time.Time) {
 	if len(calls) == 0 {
 		g.taken--
 	}
-	return calls, deadline
+	return calls, deadline, len(g.queue) > 0
 }
