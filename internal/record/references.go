@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 
@@ -42,6 +43,14 @@ func largeOf(members object.Object) larges {
 func hasLarge(members object.Object) bool {
 	_, ok := members.Get(largeKey)
 	return ok
+}
+
+// sameLarge reports whether two versions of a session have the same large values. If these are only written in another
+// way, it is false.
+func sameLarge(a, b object.Object) bool {
+	x, _ := a.Get(largeKey)
+	y, _ := b.Get(largeKey)
+	return bytes.Equal(x, y)
 }
 
 // part returns the name of the part of a large value, "" if there is none.

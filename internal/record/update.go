@@ -74,7 +74,7 @@ func (r *Record) tryUpdate(ctx context.Context) (done bool, err error) {
 
 // replace stores next in place of what is stored, if that is what this request knows. ErrEnded says that nothing is.
 func (r *Record) replace(ctx context.Context, next *value.Value) (current []byte, err error) {
-	parts := r.parts.missing(largeOf(next.Members).parts())
+	parts := r.parts.missing(next.Members)
 	current, err = r.keeper.save(ctx, r.ref, r.stored.Bytes, next, parts)
 	switch {
 	case err == nil:
@@ -118,6 +118,9 @@ func (r *Record) repeatUnsure(ctx context.Context) error {
 // removeParts removes the parts that were before, or that a save that failed has left, but for those that are kept. Those
 // that are stored are no more the request's.
 func (r *Record) removeParts(ctx context.Context, before object.Object, kept ...object.Object) {
+	if len(r.parts) == 0 && sameLarge(before, kept[0]) {
+		return // as in most saves; to look at each would cost more than all the rest of a save does
+	}
 	gone := append(largeOf(before).parts(), r.parts.there()...)
 	for _, members := range kept {
 		names := largeOf(members).parts()
