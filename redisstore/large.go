@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/sessionkv/session/driver"
@@ -14,15 +13,14 @@ var _ driver.Large = (*Store)(nil)
 // end before the value if the connection breaks in between.
 func (s *Store) LoadLarge(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
 	key, member := s.key(id), member(id)
-	commands := []Command{keepParts(key, ttl), cmd("GETEX", key, "PX", milliseconds(ttl))}
-	if member != "" {
-		commands = slices.Insert(commands, 1, cmd("ZRANK", s.userOf(id).list, member))
-	}
+	load, commands := s.loads.of(key, member, milliseconds(ttl))
+	copy(load.keep[:], keepParts(key, ttl).Args)
 	replies, _, err := s.client.Do(ctx, key, commands...)
-	if err == nil {
-		err = firstRefusal(replies[:1])
-	}
 	if err != nil {
+		return nil, s.failed("load", id, err) // load is not used again: the client may still be sending it
+	}
+	s.loads.put(load)
+	if err := firstRefusal(replies[:1]); err != nil {
 		return nil, s.failed("load", id, err)
 	}
 	value, _, err := found(replies[1:], member != "")

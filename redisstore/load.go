@@ -12,12 +12,8 @@ import (
 // Load implements [driver.Store] with one GETEX. For the ID of a user, a ZRANK goes ahead of it.
 func (s *Store) Load(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
 	key, member := s.key(id), member(id)
-	load := s.loads.of(key, member, milliseconds(ttl))
-	commands := load.commands[:]
-	if member == "" {
-		commands = commands[1:]
-	}
-	replies, _, err := s.client.Do(ctx, key, commands...)
+	load, commands := s.loads.of(key, member, milliseconds(ttl))
+	replies, _, err := s.client.Do(ctx, key, commands[1:]...)
 	if err != nil {
 		return nil, s.failed("load", id, err) // load is not used again: the client may still be sending it
 	}

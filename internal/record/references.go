@@ -40,6 +40,21 @@ func largeOf(members object.Object) larges {
 	return all
 }
 
+// partOf returns the name of the part of a large value, "" if members have none. It is cheaper than to read all.
+func partOf(members object.Object, name string) string {
+	raw, _ := members.Get(largeKey)
+	all, err := object.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	one, ok := all.Get(name)
+	var l large
+	if !ok || json.Unmarshal(one, &l) != nil {
+		return ""
+	}
+	return l.part(name)
+}
+
 func hasLarge(members object.Object) bool {
 	_, ok := members.Get(largeKey)
 	return ok
