@@ -84,8 +84,13 @@ func (s *Store) compareAndSet(ctx context.Context, c change) (answer any, lost, 
 
 // replaceIfEqual is replaceByScript with one SET, which compares the whole value.
 func (s *Store) replaceIfEqual(ctx context.Context, c change) (answer any, lost, err error) {
-	reply, lost, err := s.behind(ctx, c.first, "SET", c.key, c.value, "IFEQ", c.was, "PX", c.ttl)
-	if err == nil && reply != nil {
+	save := s.saves.ifEqualOf(c)
+	replies, lost, err := s.client.Do(ctx, c.key, behind(c.first, save.commands[:])...)
+	if err == nil {
+		s.saves.putIfEqual(save) // else it is not used again: the client may still be sending it
+		err = firstRefusal(replies)
+	}
+	if err == nil && replies[len(replies)-1] != nil {
 		return changed, lost, nil
 	}
 	if err == nil {

@@ -18,16 +18,25 @@ func newScript(text string) script {
 // run runs a script behind the commands of first, in one flush. If Redis does not know the script yet, it sends its
 // text. It returns the script's answer, and the refusal of a command if there is one.
 func (sc script) run(ctx context.Context, client Client, first []Command, keys []string, args ...any) (answer any, lost, err error) {
-	run := sc.command("EVALSHA", sc.hash, keys, args)
-	replies, lost, err := client.Do(ctx, keys[0], append(first, run)...)
+	all := make([]any, 0, 2+len(keys)+len(args))
+	all = append(all, sc.hash, len(keys))
+	for _, key := range keys {
+		all = append(all, key)
+	}
+	return sc.send(ctx, client, keys[0], append(first, cmd("EVALSHA", append(all, args...)...)))
+}
+
+// send is run of commands whose last is the EVALSHA.
+func (sc script) send(ctx context.Context, client Client, key string, commands []Command) (answer any, lost, err error) {
+	replies, lost, err := client.Do(ctx, key, commands...)
 	if err != nil {
 		return nil, nil, err
 	}
-	answer = replies[len(replies)-1]
+	last := len(replies) - 1
 	if err = firstRefusal(replies); !refusedWith(err, "NOSCRIPT") {
-		return answer, lost, err
+		return replies[last], lost, err
 	}
-	replies, again, err := client.Do(ctx, keys[0], sc.command("EVAL", sc.text, keys, args))
+	replies, again, err := client.Do(ctx, key, cmd("EVAL", append([]any{sc.text}, commands[last].Args[1:]...)...))
 	if err == nil {
 		err = firstRefusal(replies)
 	}
@@ -35,16 +44,6 @@ func (sc script) run(ctx context.Context, client Client, first []Command, keys [
 		return nil, nil, err
 	}
 	return replies[0], cmp.Or(lost, again), nil
-}
-
-// command is the EVAL or EVALSHA of a script.
-func (sc script) command(name, what string, keys []string, args []any) Command {
-	all := make([]any, 0, 2+len(keys)+len(args))
-	all = append(all, what, len(keys))
-	for _, key := range keys {
-		all = append(all, key)
-	}
-	return Command{name, append(all, args...)}
 }
 
 // stagedTTL is how long, in milliseconds, a staged value lives if the script that would use it never comes.
@@ -76,15 +75,15 @@ return redis.call('GET', session)`)
 
 // replaceByScript puts the new value aside and runs replaceScript, both in one flush, and returns the script's answer.
 func (s *Store) replaceByScript(ctx context.Context, c change) (answer any, lost, err error) {
-	first, last, wasHead := span(c.was)
 	_, rev := head(c.value)
 	if rev == nil {
 		rev = []byte(rand.Text())
 	}
-	staged := besides(c.key, string(rev))
-	aside := append(make([]Command, 0, 2+len(c.first)), c.first...)
-	aside = append(aside, cmd("SET", staged, c.value, "PX", stagedTTL))
-	answer, lost, err = replaceScript.run(ctx, s.client, aside, []string{c.key, staged}, first, last, wasHead, c.ttl)
+	save := s.saves.stagedOf(c, string(rev))
+	answer, lost, err = replaceScript.send(ctx, s.client, c.key, behind(c.first, save.commands[:]))
+	if err == nil || refusedWith(err, "") {
+		s.saves.putStaged(save) // else it is not used again: the client may still be sending it
+	}
 	if current, ok := answer.([]byte); ok && same(current, c.value) {
 		return changed, lost, nil // even if the SET was refused: an attempt whose reply was lost has done all
 	}
