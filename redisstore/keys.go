@@ -34,9 +34,6 @@ func (s *Store) address(id string) string {
 	return s.key(id)
 }
 
-// listName ends the key of a user's list. It stands where the key of a value has the member.
-const listName = "user"
-
 // A user is where it is stored what one user has.
 type user struct {
 	name  string

@@ -21,6 +21,9 @@ type load struct {
 	ofNobody [2]Command
 }
 
+// listName ends the key of a user's list. It stands where the key of a value has the member.
+const listName = "user"
+
 // of returns a load of the value of an ID, and its commands.
 func (l *loads) of(prefix, id string, ttl int64) (*load, []Command) {
 	c, ok := l.pool.Get().(*load)
@@ -40,7 +43,7 @@ func (l *loads) of(prefix, id string, ttl int64) (*load, []Command) {
 	}
 	set(&c.get[0], prefix, "{", user, "}", id[len(user):])
 	set(&c.rank[0], prefix, "{", user, "}:", listName)
-	set(&c.rank[1], member(id))
+	set(&c.rank[1], id[len(user)+len(":"):])
 	return c, c.ofUser[:]
 }
 

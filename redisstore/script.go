@@ -3,7 +3,6 @@ package redisstore
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/sha1"
 	"fmt"
 )
@@ -72,20 +71,3 @@ redis.call('UNLINK', staged)
 -- another type, or not allowed
 if type(found) ~= 'string' then return redis.call('TYPE', session).ok == 'string' and found or 2 end
 return redis.call('GET', session)`)
-
-// replaceByScript puts the new value aside and runs replaceScript, both in one flush, and returns the script's answer.
-func (s *Store) replaceByScript(ctx context.Context, c change) (answer any, lost, err error) {
-	_, rev := head(c.value)
-	if rev == nil {
-		rev = []byte(rand.Text())
-	}
-	save := s.saves.stagedOf(c, string(rev))
-	answer, lost, err = replaceScript.send(ctx, s.client, c.key, behind(c.first, save.commands[:]))
-	if err == nil || refusedWith(err, "") {
-		s.saves.putStaged(save) // else it is not used again: the client may still be sending it
-	}
-	if current, ok := answer.([]byte); ok && same(current, c.value) {
-		return changed, lost, nil // even if the SET was refused: an attempt whose reply was lost has done all
-	}
-	return answer, lost, err
-}
