@@ -11,6 +11,7 @@ import (
 
 	"github.com/sessionkv/session"
 	"github.com/sessionkv/session/internal/testkit"
+	"github.com/sessionkv/session/memstore"
 )
 
 const nonce = session.Key[string]("nonce")
@@ -269,4 +270,24 @@ func containsAll(text string, parts ...string) bool {
 		}
 	}
 	return true
+}
+
+// The caller who comes too late has failed at nothing.
+func TestTakeThatIsTooLateIsNoFailedSave(t *testing.T) {
+	var events []session.Event
+	observe := func(_ context.Context, e session.Event) { events = append(events, e) }
+	d := testkit.NewDevice(t, testkit.NewManager(t, session.Config{Store: new(memstore.Store), Observe: observe}))
+	d.Do(func(_ *http.Request, s *session.Session) error { return visits.Set(s, 1) })
+	d.Do(func(r *http.Request, s *session.Session) error {
+		d.Twin().Do(func(r *http.Request, s *session.Session) error { _, err := visits.Take(r.Context(), s); return err })
+		if _, err := visits.Take(r.Context(), s); !errors.Is(err, session.ErrNoKey) {
+			t.Errorf("the second Take: %v", err)
+		}
+		return nil
+	})
+	for _, e := range events {
+		if e.Outcome == session.OutcomeError {
+			t.Errorf("%v %v: %v", e.Kind, e.Outcome, e.Err)
+		}
+	}
 }

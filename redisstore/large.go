@@ -12,10 +12,9 @@ var _ driver.Large = (*Store)(nil)
 // LoadLarge implements [driver.Large]: with the commands of Load, and ahead of them a PEXPIRE of the parts, which must not
 // end before the value if the connection breaks in between.
 func (s *Store) LoadLarge(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
-	key, member := s.key(id), member(id)
-	load, commands := s.loads.of(key, member, milliseconds(ttl))
-	copy(load.keep[:], keepParts(key, ttl).Args)
-	replies, _, err := s.client.Do(ctx, key, commands...)
+	load, commands := s.loads.of(s.prefix, id, milliseconds(ttl))
+	copy(load.keep[:], keepParts(s.key(id), ttl).Args)
+	replies, _, err := s.client.Do(ctx, s.address(id), commands...)
 	if err != nil {
 		return nil, s.failed("load", id, err) // load is not used again: the client may still be sending it
 	}
@@ -23,7 +22,7 @@ func (s *Store) LoadLarge(ctx context.Context, id string, ttl time.Duration) ([]
 	if err := firstRefusal(replies[:1]); err != nil {
 		return nil, s.failed("load", id, err)
 	}
-	value, _, err := found(replies[1:], member != "")
+	value, _, err := found(replies[1:], driver.UserOf(id) != "")
 	return value, s.failed("load", id, err)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/gomodule/redigo/redis"
 
@@ -38,15 +39,38 @@ const (
 	nameHGET  = "HGET"
 )
 
+// hasLarge reports whether a work has large values, and contestants of its own.
+func (w work) hasLarge() bool { return w == beside || w == readLarge }
+
+// base is the contestant that the others of a cell with large values are compared with.
+func (c cell) base() string {
+	if c.work == beside {
+		return nameSession
+	}
+	return nameHGET
+}
+
+// own is the contestant of a cell that is this repository, with all that the cell asks for.
+func (c cell) own() string {
+	if c.work.hasLarge() {
+		return nameLarge
+	}
+	return nameSession
+}
+
 // largeContestants are for the works with large values, with session, which has none. They are in the order of their turns.
 var largeContestants = []contestant{
 	{
 		name:  nameHGET,
+		kind:  floor,
 		about: "For the works with large values: one bare `HGET` of 1 MB through the pool of 64. There is no session.",
-		open:  func(a address) (library, error) { return hgetLibrary{pool: newPool(a)}, nil },
+		open: func(a address) (library, error) {
+			return hgetLibrary{bareLibrary{writes: new(atomic.Int64)}, newPool(a)}, nil
+		},
 	},
 	{
 		name:  nameLarge,
+		kind:  own,
 		about: "session, whose sessions have ten values of 1 MB as `session.Large[[]byte]` beside the small ones.",
 		open: func(a address) (library, error) {
 			library, err := openSession(a)
@@ -54,8 +78,8 @@ var largeContestants = []contestant{
 		},
 	},
 	{
-		name:  nameHash,
-		rival: true,
+		name: nameHash,
+		kind: rival,
 		about: "The commands that the hash table storage of GoFrame sends, by hand through the pool of 64, one after the other: `EXISTS` to load, `HGET` to read, " +
 			"`HSET` to write, and after a write `EXPIRE`. All values are fields of one hash. A read does not let the session live longer.",
 		open: func(a address) (library, error) { return hashLibrary{pool: newPool(a)}, nil },

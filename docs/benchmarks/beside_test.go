@@ -9,8 +9,12 @@ import (
 func TestContestantsWithLargeValuesSendTheirCommands(t *testing.T) {
 	t.Parallel()
 	redis := testRedis(t)
+	save := "PEXPIRE SET EVALSHA"
+	if redis.ifEqual {
+		save = "PEXPIRE SET"
+	}
 	for name, want := range map[string]map[work]string{
-		nameLarge: {read: "PEXPIRE GETEX", beside: "PEXPIRE GETEX PEXPIRE SET EVALSHA", readLarge: "PEXPIRE GETEX GETEX HGET"},
+		nameLarge: {read: "PEXPIRE GETEX", beside: "PEXPIRE GETEX " + save, readLarge: "PEXPIRE GETEX GETEX HGET"},
 		nameHash:  {read: "EXISTS HGET", beside: "EXISTS HGET HSET EXPIRE", readLarge: "EXISTS HGET"},
 		nameHGET:  {readLarge: "HGET"},
 	} {
@@ -23,7 +27,7 @@ func TestContestantsWithLargeValuesSendTheirCommands(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer client.conn.Close()
+			defer client.close()
 			if err := client.once(beside); err != nil { // Redis may have to learn a script
 				t.Fatal(err)
 			}
@@ -52,7 +56,7 @@ func TestContestantsWithLargeValuesChangeTheSmallOne(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer client.conn.Close()
+		defer client.close()
 		for i := range 3 {
 			if err := client.once(beside); err != nil {
 				t.Fatal(err)

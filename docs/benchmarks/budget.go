@@ -16,6 +16,7 @@ type budget struct {
 }
 
 type budgetKey struct {
+	database   string
 	contestant string
 	work       work
 	size       int
@@ -32,14 +33,16 @@ func (b *bench) budgets() (map[budgetKey]budget, error) {
 		return nil, nil
 	}
 	all := make(map[budgetKey]budget)
-	for _, x := range contestants {
-		for _, size := range b.plan.inspectedSizes {
-			for _, w := range budgetWorks {
-				b.progress.say("%s: %s, %s, %s", namedBudgets, x.name, w, sizeName(size))
-				key := budgetKey{x.name, w, size}
-				var err error
-				if all[key], err = b.budget(key); err != nil {
-					return nil, fmt.Errorf("%s, %s, %s: %w", x.name, w, sizeName(size), err)
+	for _, d := range b.plan.databases {
+		for _, x := range contestants {
+			for _, size := range b.plan.inspectedSizes {
+				for _, w := range budgetWorks {
+					b.progress.say("%s: %s, %s, %s, %s", namedBudgets, x.name, w, sizeName(size), d.name)
+					key := budgetKey{d.name, x.name, w, size}
+					var err error
+					if all[key], err = b.budget(key); err != nil {
+						return nil, fmt.Errorf("%s, %s, %s, %s: %w", x.name, w, sizeName(size), d.name, err)
+					}
 				}
 			}
 		}
@@ -48,11 +51,12 @@ func (b *bench) budgets() (map[budgetKey]budget, error) {
 }
 
 func (b *bench) budget(key budgetKey) (found budget, err error) {
-	c := cell{key.work, key.size, 1, "unix"}
+	c := cell{key.work, key.size, 1, "unix", key.database}
+	redis := b.redis[key.database]
 	if err := b.open(c, key.contestant); err != nil {
 		return found, err
 	}
-	server, address, err := b.server(key.contestant, c.network)
+	server, address, err := b.server(c.server(key.contestant))
 	if err != nil {
 		return found, err
 	}
@@ -62,18 +66,18 @@ func (b *bench) budget(key budgetKey) (found budget, err error) {
 	if err := run(1); err != nil { // Redis may have to learn a script
 		return found, err
 	}
-	if found.commands, err = b.redis.watch(func() error { return run(1) }); err != nil {
+	if found.commands, err = redis.watch(func() error { return run(1) }); err != nil {
 		return found, err
 	}
 	n := b.plan.inspected
-	before, err := b.redis.counters()
+	before, err := redis.counters()
 	if err != nil {
 		return found, err
 	}
 	if err := run(n); err != nil {
 		return found, err
 	}
-	after, err := b.redis.counters()
+	after, err := redis.counters()
 	if err != nil {
 		return found, err
 	}
@@ -87,27 +91,28 @@ func (b *bench) budget(key budgetKey) (found budget, err error) {
 		return found, err
 	}
 	found.allocs, found.allocated = reply.Allocs, reply.Bytes
-	return found, errors.Join(b.load.call("Close", Nothing{}, nil), b.redis.flush())
+	return found, errors.Join(b.load.call("Close", Nothing{}, nil), redis.flush())
 }
 
-// largeSession returns how long one read takes at the floor and with session, in rounds, where the session is the
-// largest. There is no HTTP in it.
+// largeSession returns how long one read takes at the floor of redigo and with session, in rounds, where the session is the
+// largest. There is no HTTP in it, and it is the first database.
 func (b *bench) largeSession() (floor, own []float64, err error) {
+	database := b.plan.databases[0].name
 	one := func(contestant string) (float64, error) {
 		if err := b.ctx.Err(); err != nil {
 			return 0, err
 		}
-		server, _, err := b.server(contestant, "unix")
+		server, _, err := b.server(serverKey{contestant, "unix", database})
 		if err != nil {
 			return 0, err
 		}
 		var reply DirectReply
 		err = server.call("Direct", DirectArgs{Work: read, Size: b.plan.largeSize, N: 5}, &reply)
-		return reply.Time.Seconds(), errors.Join(err, b.redis.flush())
+		return reply.Time.Seconds(), errors.Join(err, b.redis[database].flush())
 	}
 	for round := range b.plan.large {
 		b.progress.say("%s: round %d of %d", namedLarge, round+1, b.plan.large)
-		f, err := one(nameFloor)
+		f, err := one(nameRedigo)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -30,10 +30,10 @@ func (o *outcome) charts(folder string) ([]chart, error) {
 		chart
 		plots []*plot.Plot
 	}{
-		{chart{"work.svg", "Requests per second relative to the floor, by work"}, o.workChart()},
-		{chart{"size.svg", "Requests per second relative to the floor, by the size of the session"}, o.sizeCharts()},
+		{chart{"work.svg", "Requests per second relative to the redigo floor, by work; an untouched route relative to bare"}, o.workChart()},
+		{chart{"size.svg", "Requests per second relative to the redigo floor, by the size of the session"}, o.sizeCharts()},
 		{chart{"connections.svg", "Requests per second by the number of connections"}, o.connectionCharts()},
-		{chart{"save.svg", "Redis CPU per save, by the size of the value"}, o.saveChart()},
+		{chart{"save.svg", "Redis CPU per save, by the size of the value"}, o.saveCharts()},
 	} {
 		if len(d.plots) == 0 {
 			continue
@@ -80,9 +80,22 @@ func writeSVG(file string, plots []*plot.Plot) error {
 	return os.WriteFile(file, svg, 0o644)
 }
 
+// baseline is what the charts take for 1.
+func (r *results) baseline() string {
+	if r.cell.work == untouched {
+		return nameBare
+	}
+	return nameRedigo
+}
+
+// first is the database that has all cells.
+func (o *outcome) first() string { return o.plan.databases[0].name }
+
 // colors keep the variants of one library together.
 var colors = map[string]color.Color{
-	nameFloor:      gray(0x70),
+	nameRedigo:     gray(0x70),
+	nameRueidis:    gray(0x30),
+	nameGoRedis:    gray(0xb0),
 	nameSession:    color.RGBA{0x1f, 0x5f, 0xbf, 0xff},
 	nameUser:       color.RGBA{0x8f, 0xb4, 0xe3, 0xff},
 	"scs":          color.RGBA{0xd9, 0x5f, 0x0e, 0xff},
@@ -130,7 +143,7 @@ func (o *outcome) workChart() []*plot.Plot {
 	var names []string
 	for _, r := range o.cells {
 		c := r.cell
-		if c.connections == 32 && c.network == "unix" && c.size <= size4kB {
+		if c.connections == 32 && c.network == "unix" && c.size <= size4kB && c.database == o.first() {
 			cells = append(cells, r)
 			names = append(names, strings.Replace(c.work.String(), ", then ", ", ", 1)+"\n"+sizeName(c.size))
 		}
@@ -138,14 +151,18 @@ func (o *outcome) workChart() []*plot.Plot {
 	if len(cells) == 0 {
 		return nil
 	}
-	p := newPlot("Requests per second relative to the floor, 32 connections", "floor = 1")
-	shown := compared()
+	p := newPlot("Requests per second relative to the redigo floor, 32 connections", "redigo floor = 1")
+	shown := compared(nameRueidis, nameGoRedis)
 	const group = 0.8 // of the distance between two works
 	width := 7 * vg.Inch / vg.Length(len(cells)) * group / vg.Length(len(shown))
 	for i, name := range shown {
 		var medians plotter.Values
 		for _, r := range cells {
-			medians = append(medians, r.ratio(name, r.floor()).median)
+			ratio := r.ratio(name, r.baseline()).median
+			if math.IsNaN(ratio) { // the floors are not measured where there is nothing to do
+				ratio = 0
+			}
+			medians = append(medians, ratio)
 		}
 		bars, err := plotter.NewBarChart(medians, width)
 		if err != nil {
@@ -168,7 +185,7 @@ func (o *outcome) workChart() []*plot.Plot {
 func compared(first ...string) []string {
 	names := append(first, nameSession)
 	for _, c := range contestants {
-		if c.rival {
+		if c.kind == rival {
 			names = append(names, c.name)
 		}
 	}
@@ -186,27 +203,27 @@ func level(y float64) plot.Plotter {
 // sizeCharts follow read and write from small sessions to large ones, at 32 connections.
 func (o *outcome) sizeCharts() []*plot.Plot {
 	return o.lineCharts([]int{size200B, size4kB, size64kB, size1MB}, sizeName,
-		func(w work, size int) cell { return cell{w, size, 32, "unix"} },
+		func(w work, size int) cell { return cell{w, size, 32, "unix", o.first()} },
 		func(w work) *plot.Plot {
-			p := newPlot(capital(w.String())+", 32 connections", "requests per second, floor = 1")
+			p := newPlot(capital(w.String())+", 32 connections", "requests per second, redigo floor = 1")
 			p.X.Label.Text = "size of the session"
 			p.Add(level(1))
 			return p
 		},
-		compared(),
-		func(r *results, name string) float64 { return r.ratio(name, r.floor()).median })
+		compared(nameRueidis),
+		func(r *results, name string) float64 { return r.ratio(name, r.baseline()).median })
 }
 
 // connectionCharts follow read and write from few connections to many, at 4 kB.
 func (o *outcome) connectionCharts() []*plot.Plot {
 	return o.lineCharts([]int{1, 32, 256}, func(n int) string { return fmt.Sprint(n) },
-		func(w work, n int) cell { return cell{w, size4kB, n, "unix"} },
+		func(w work, n int) cell { return cell{w, size4kB, n, "unix", o.first()} },
 		func(w work) *plot.Plot {
 			p := newPlot(capital(w.String())+", 4 kB", "thousand requests per second")
 			p.X.Label.Text = "connections"
 			return p
 		},
-		compared(nameFloor),
+		compared(nameRedigo, nameRueidis),
 		func(r *results, name string) float64 { return median(r.rates(name)) / 1000 })
 }
 
@@ -262,21 +279,28 @@ func addLine(p *plot.Plot, name string, points plotter.XYs) {
 	p.Legend.Add(name, line, dots)
 }
 
-// saveChart compares the ways to save.
-func (o *outcome) saveChart() []*plot.Plot {
-	if len(o.saves) < 2 {
-		return nil
+// saveCharts compare the ways to save, in a plot for each database.
+func (o *outcome) saveCharts() []*plot.Plot {
+	var plots []*plot.Plot
+	for _, d := range o.plan.databases {
+		if saves := o.savesOn(d); len(saves) > 1 {
+			plots = append(plots, saveChart(d, saves))
+		}
 	}
-	p := newPlot("Redis CPU per save", "µs, logarithmic")
+	return plots
+}
+
+func saveChart(d database, saves []saveResults) *plot.Plot {
+	p := newPlot(d.name+": CPU per save", "µs, logarithmic")
 	p.X.Label.Text = "size of the value"
 	p.Y.Min, p.Y.Scale, p.Y.Tick.Marker = 1, plot.LogScale{}, powers{}
 	var ticks []string
-	for _, s := range o.saves {
+	for _, s := range saves {
 		ticks = append(ticks, sizeName(s.size))
 	}
 	for _, way := range saveWays {
 		var points plotter.XYs
-		for i, s := range o.saves {
+		for i, s := range saves {
 			points = append(points, plotter.XY{X: float64(i), Y: max(1, median(s.cpu[way])*1e6)})
 		}
 		addLine(p, way, points)
@@ -285,7 +309,7 @@ func (o *outcome) saveChart() []*plot.Plot {
 	p.X.Min, p.X.Max = -0.2, float64(len(ticks))-0.8
 	p.Y.Max = math.Pow(10, math.Ceil(math.Log10(p.Y.Max)))
 	p.Legend.Left = true
-	return []*plot.Plot{p}
+	return p
 }
 
 // majorTicks are the usual ones that have a label.

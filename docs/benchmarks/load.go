@@ -1,21 +1,15 @@
 package main
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"net"
+	"runtime"
 	"slices"
-	"strconv"
-	"strings"
-	"sync"
 	"time"
 )
 
-// load is the load generator's process. For each server it has clients with a connection and a session each, that stay from one
-// slice to the next.
+// load is the load generator's process. For each server it has clients with a connection and a session each, that stay from
+// one slice to the next.
 type load struct {
 	clients map[string][]*client // by the server's address
 }
@@ -46,7 +40,7 @@ func (l *load) Close(_ Nothing, _ *Nothing) error {
 	var errs []error
 	for _, clients := range l.clients {
 		for _, c := range clients {
-			errs = append(errs, c.conn.Close())
+			errs = append(errs, c.close())
 		}
 	}
 	clear(l.clients)
@@ -67,26 +61,33 @@ type RunReply struct {
 	Failed   int // how often the server answered with an error
 	Elapsed  time.Duration
 	P50, P99 time.Duration
+	CPU      time.Duration // of the load generator
 }
 
 // Run lets all clients of a server work at once.
 func (l *load) Run(args RunArgs, reply *RunReply) error {
 	clients := l.clients[args.Address]
-	runs := make([]clientRun, len(clients))
-	start := time.Now()
-	var wg sync.WaitGroup
-	for i, c := range clients {
-		wg.Go(func() { runs[i] = c.run(args, start) })
+	spent, start := cpuTime(), time.Now()
+	var loops []*loop
+	done := make(chan error)
+	threads := max(1, min(runtime.NumCPU()/4, len(clients))) // the server and Redis need the other processors
+	for i := range threads {
+		loop := &loop{args: args, start: start, clients: clients[i*len(clients)/threads : (i+1)*len(clients)/threads]}
+		loops = append(loops, loop)
+		go func() { done <- loop.run() }()
 	}
-	wg.Wait()
-	reply.Elapsed = time.Since(start)
+	var errs []error
+	for range loops {
+		errs = append(errs, <-done)
+	}
+	reply.Elapsed, reply.CPU = time.Since(start), cpuTime()-spent
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
 	var all []time.Duration
-	for _, r := range runs {
-		if r.err != nil {
-			return r.err // one is enough, of the hundreds that may be the same
-		}
-		reply.Failed += r.failed
-		all = append(all, r.took...)
+	for _, loop := range loops {
+		reply.Failed += loop.failed
+		all = append(all, loop.took...)
 	}
 	if len(all) == 0 {
 		return fmt.Errorf("all of %d requests failed", reply.Failed)
@@ -96,138 +97,64 @@ func (l *load) Run(args RunArgs, reply *RunReply) error {
 	return nil
 }
 
-// A client speaks just enough HTTP for the responses of handler: a general client costs more than the server that is measured.
-type client struct {
-	conn     net.Conn
-	reader   *bufio.Reader
-	cookie   []byte // name=value, of the last response that set one
-	content  []byte // of the last response
-	requests map[work][]byte
-	scratch  []byte
+// A loop is one thread that lets its clients do their work again and again. It waits for all of their connections at once.
+type loop struct {
+	args    RunArgs
+	start   time.Time
+	clients []*client
+	took    []time.Duration // each time that the work was done
+	failed  int
 }
 
-const patience = 30 * time.Second
-
-func openClient(address string, size int) (*client, error) {
-	conn, err := net.DialTimeout("tcp", address, patience)
+func (l *loop) run() error {
+	p, err := newPoll(l.clients)
 	if err != nil {
-		return nil, err
-	}
-	c := &client{conn: conn, reader: bufio.NewReader(conn)}
-	if err := conn.SetDeadline(time.Now().Add(2 * patience)); err != nil {
-		return c, err
-	}
-	fresh := appendRequest(nil, begin, size, nil)
-	if err := c.do(fresh); err != nil {
-		return c, err
-	}
-	c.requests = map[work][]byte{begin: fresh}
-	for _, w := range []work{untouched, read, write, beside, readLarge} {
-		c.requests[w] = appendRequest(nil, w, size, c.cookie)
-	}
-	if err := c.do(c.requests[read]); err != nil {
-		return c, err
-	}
-	if want := body(firstVisits); !bytes.Equal(c.content, want) {
-		return c, fmt.Errorf("a new session answers %q, not %q", c.content, want)
-	}
-	return c, nil
-}
-
-func appendRequest(b []byte, w work, size int, cookie []byte) []byte {
-	b = fmt.Appendf(b, "GET %s HTTP/1.1\r\nHost: localhost\r\n", requestTarget(w, size))
-	if cookie != nil {
-		b = fmt.Appendf(b, "Cookie: %s\r\n", cookie)
-	}
-	return append(b, "\r\n"...)
-}
-
-// clientRun is what one client did.
-type clientRun struct {
-	took   []time.Duration // each time that the work was done
-	failed int
-	err    error // of the connection: the end
-}
-
-// errStatus is wrapped by the error of a response that has another status than 200.
-var errStatus = errors.New("not the status 200")
-
-// run does the work again and again.
-func (c *client) run(args RunArgs, start time.Time) (r clientRun) {
-	if r.err = c.conn.SetDeadline(start.Add(args.Duration + patience)); r.err != nil {
-		return r
-	}
-	last := start
-	for {
-		err := c.once(args.Work)
-		now := time.Now()
-		switch {
-		case err == nil:
-			r.took = append(r.took, now.Sub(last))
-		case errors.Is(err, errStatus):
-			r.failed++
-		default:
-			r.err = err
-			return r
-		}
-		last = now
-		if args.Count > 0 && len(r.took)+r.failed == args.Count || args.Count == 0 && now.Sub(start) >= args.Duration {
-			return r
-		}
-	}
-}
-
-func (c *client) once(w work) error {
-	if w != end {
-		return c.do(c.requests[w])
-	}
-	if err := c.do(c.requests[begin]); err != nil {
 		return err
 	}
-	c.scratch = appendRequest(c.scratch[:0], end, 0, c.cookie)
-	return c.do(c.scratch)
-}
-
-// do sends a request and reads the response.
-func (c *client) do(request []byte) error {
-	if _, err := c.conn.Write(request); err != nil {
-		return err
+	defer p.close()
+	for _, c := range l.clients {
+		c.count, c.since = 0, time.Now()
+		if err := c.send(l.args.Work); err != nil {
+			return err
+		}
 	}
-	status, length := []byte(nil), -1
-	for first := true; ; first = false {
-		line, err := c.reader.ReadSlice('\n')
+	for working := len(l.clients); working > 0; {
+		ready, err := p.wait()
 		if err != nil {
-			return fmt.Errorf("response: %w", err)
+			return err
 		}
-		line = bytes.TrimSuffix(line, []byte("\r\n"))
-		if len(line) == 0 {
-			break
-		}
-		if first {
-			status = append(status, line...)
-		} else if value, ok := bytes.CutPrefix(line, []byte("Content-Length: ")); ok {
-			if length, err = strconv.Atoi(string(value)); err != nil {
+		for _, c := range ready {
+			more, err := l.proceed(c)
+			if err != nil {
 				return err
 			}
-		} else if value, ok := bytes.CutPrefix(line, []byte("Set-Cookie: ")); ok {
-			c.cookie = append(c.cookie[:0], cookiePair(string(value))...)
+			if !more {
+				working--
+			}
 		}
-	}
-	if length < 0 {
-		return fmt.Errorf("response %q without a length", status)
-	}
-	c.content = slices.Grow(c.content[:0], length)[:length]
-	if _, err := io.ReadFull(c.reader, c.content); err != nil {
-		return err
-	}
-	if !bytes.HasPrefix(status, []byte("HTTP/1.1 200 ")) {
-		return fmt.Errorf("%w: %q: %q", errStatus, status, c.content)
 	}
 	return nil
 }
 
-// cookiePair is the name and the value, without the attributes.
-func cookiePair(setCookie string) string {
-	pair, _, _ := strings.Cut(setCookie, ";")
-	return pair
+// proceed takes what has come for a client, and sends its next request, until it has done all its work.
+func (l *loop) proceed(c *client) (more bool, err error) {
+	complete, err := c.receive(l.args.Work)
+	failed := errors.Is(err, errResponse)
+	if err != nil && !failed || !complete {
+		return true, err
+	}
+	if c.finished(l.args.Work) || failed {
+		now := time.Now()
+		if failed {
+			l.failed++
+		} else {
+			l.took = append(l.took, now.Sub(c.since))
+		}
+		c.count++
+		c.since = now
+		if l.args.Count > 0 && c.count == l.args.Count || l.args.Count == 0 && now.Sub(l.start) >= l.args.Duration {
+			return false, nil
+		}
+	}
+	return true, c.send(l.args.Work)
 }

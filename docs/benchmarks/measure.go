@@ -14,47 +14,55 @@ import (
 type bench struct {
 	ctx      context.Context
 	plan     plan
-	redis    *redisServer
+	redis    map[string]*redisServer // by the names of the databases
 	load     *process
 	servers  map[serverKey]*process
 	progress *progress
 	profile  string // file of the CPU profile of session's server
 }
 
-type serverKey struct{ contestant, network string }
+type serverKey struct{ contestant, network, database string }
 
-// startBench starts redis-server and the load generator. The servers are started when they are needed.
+// startBench starts the databases and the load generator. The servers are started when they are needed.
 func startBench(ctx context.Context, p plan, progress *progress) (*bench, error) {
-	b := &bench{ctx: ctx, plan: p, progress: progress, servers: make(map[serverKey]*process)}
-	var err error
-	if b.redis, err = startRedis(); err != nil {
-		return nil, err
+	b := &bench{ctx: ctx, plan: p, progress: progress, redis: make(map[string]*redisServer), servers: make(map[serverKey]*process)}
+	for _, d := range p.databases {
+		s, err := startRedis(d)
+		if err != nil {
+			return nil, errors.Join(err, b.stop())
+		}
+		b.redis[d.name] = s
 	}
+	var err error
 	if b.load, err = startProcess("load"); err != nil {
-		return nil, errors.Join(err, b.redis.stop())
+		return nil, errors.Join(err, b.stop())
 	}
 	return b, nil
 }
 
 func (b *bench) stop() error {
 	processes := slices.Collect(maps.Values(b.servers))
-	processes = append(processes, b.load)
+	if b.load != nil {
+		processes = append(processes, b.load)
+	}
 	errs := make([]error, len(processes))
 	var wg sync.WaitGroup
 	for i, p := range processes {
 		wg.Go(func() { errs[i] = p.stop() })
 	}
 	wg.Wait()
-	return errors.Join(append(errs, b.redis.stop())...)
+	for _, s := range b.redis {
+		errs = append(errs, s.stop())
+	}
+	return errors.Join(errs...)
 }
 
 // server returns the process of a contestant, and where it listens.
-func (b *bench) server(contestant, network string) (p *process, address string, err error) {
-	key := serverKey{contestant, network}
+func (b *bench) server(key serverKey) (p *process, address string, err error) {
 	p = b.servers[key]
 	if p == nil {
-		a := b.redis.address(network)
-		if p, err = startProcess("server", contestant, a.network, a.address); err != nil {
+		a := b.redis[key.database].address(key.network)
+		if p, err = startProcess("server", key.contestant, a.network, a.address); err != nil {
 			return nil, "", err
 		}
 		b.servers[key] = p
@@ -82,7 +90,7 @@ func (b *bench) measure(c cell) (*results, error) {
 			r.samples[x.name] = append(r.samples[x.name], s)
 		}
 	}
-	return r, errors.Join(b.load.call("Close", Nothing{}, nil), b.redis.flush())
+	return r, errors.Join(b.load.call("Close", Nothing{}, nil), b.redis[c.database].flush())
 }
 
 // open makes the clients, and their sessions.
@@ -90,7 +98,7 @@ func (b *bench) open(c cell, contestant string) error {
 	if err := b.ctx.Err(); err != nil {
 		return err
 	}
-	_, address, err := b.server(contestant, c.network)
+	_, address, err := b.server(c.server(contestant))
 	if err != nil {
 		return err
 	}
@@ -104,7 +112,7 @@ func (b *bench) sample(c cell, contestant string) (s sample, err error) {
 	if err := b.ctx.Err(); err != nil {
 		return s, err
 	}
-	server, address, err := b.server(contestant, c.network)
+	server, address, err := b.server(c.server(contestant))
 	if err != nil {
 		return s, err
 	}
@@ -112,7 +120,8 @@ func (b *bench) sample(c cell, contestant string) (s sample, err error) {
 	if err := b.load.call("Run", run, nil); err != nil {
 		return s, err
 	}
-	spent, err := b.spending(server)
+	redis := b.redis[c.database]
+	spent, err := b.spending(server, redis)
 	if err != nil {
 		return s, err
 	}
@@ -121,7 +130,7 @@ func (b *bench) sample(c cell, contestant string) (s sample, err error) {
 	if err := b.load.call("Run", run, &reply); err != nil {
 		return s, err
 	}
-	serverCPU, redis, err := spent()
+	serverCPU, used, err := spent()
 	n := time.Duration(reply.Done)
 	return sample{
 		rate:      float64(reply.Done) / reply.Elapsed.Seconds(),
@@ -129,22 +138,23 @@ func (b *bench) sample(c cell, contestant string) (s sample, err error) {
 		p50:       reply.P50,
 		p99:       reply.P99,
 		serverCPU: serverCPU / n,
-		redisCPU:  redis.cpu / n,
+		redisCPU:  used.cpu / n,
+		loadCPU:   reply.CPU / n,
 	}, err
 }
 
 // spending returns a function that tells what a server, and Redis, have spent since.
-func (b *bench) spending(server *process) (spent func() (time.Duration, counters, error), err error) {
+func (b *bench) spending(server *process, redis *redisServer) (spent func() (time.Duration, counters, error), err error) {
 	var cpu time.Duration
 	if err := server.call("CPU", Nothing{}, &cpu); err != nil {
 		return nil, err
 	}
-	before, err := b.redis.counters()
+	before, err := redis.counters()
 	if err != nil {
 		return nil, err
 	}
 	return func() (time.Duration, counters, error) {
-		after, err := b.redis.counters()
+		after, err := redis.counters()
 		if err != nil {
 			return 0, counters{}, err
 		}
@@ -158,10 +168,9 @@ func (b *bench) spending(server *process) (spent func() (time.Duration, counters
 
 // run does all of the plan.
 func (b *bench) run() (*outcome, error) {
-	o := &outcome{started: time.Now(), plan: b.plan}
-	var err error
-	if o.machine, err = b.machine(); err != nil {
-		return nil, err
+	o := newOutcome(b.plan)
+	for _, s := range b.redis {
+		o.ifEqual[s.name] = s.ifEqual
 	}
 	if err := b.startProfile(); err != nil {
 		return nil, err
@@ -178,6 +187,7 @@ func (b *bench) run() (*outcome, error) {
 		return nil, err
 	}
 	b.progress.rest()
+	var err error
 	if o.budgets, err = b.budgets(); err != nil {
 		return nil, err
 	}
@@ -195,7 +205,7 @@ func (b *bench) startProfile() error {
 	if b.profile == "" || len(b.plan.cells) == 0 {
 		return nil
 	}
-	server, _, err := b.server(b.plan.cells[0].own(), b.plan.cells[0].network)
+	server, _, err := b.server(b.plan.cells[0].server(b.plan.cells[0].own()))
 	if err != nil {
 		return err
 	}
@@ -206,7 +216,7 @@ func (b *bench) stopProfile() error {
 	if b.profile == "" || len(b.plan.cells) == 0 {
 		return nil
 	}
-	server, _, err := b.server(b.plan.cells[0].own(), b.plan.cells[0].network)
+	server, _, err := b.server(b.plan.cells[0].server(b.plan.cells[0].own()))
 	if err != nil {
 		return err
 	}

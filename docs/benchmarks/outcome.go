@@ -16,24 +16,27 @@ type outcome struct {
 	plan    plan
 	cells   []*results
 	budgets map[budgetKey]budget
+	ifEqual map[string]bool // the databases that have SET with IFEQ
 	saves   []saveResults
 	large   struct{ floor, session []float64 } // seconds
 }
 
-type machine struct {
-	goVersion, redisVersion, system, cpu string
-	cpus                                 int
+func newOutcome(p plan) *outcome {
+	return &outcome{started: time.Now(), machine: thisMachine(), plan: p, ifEqual: make(map[string]bool)}
 }
 
-func (b *bench) machine() (machine, error) {
-	c, err := b.redis.counters()
+type machine struct {
+	goVersion, system, cpu string
+	cpus                   int
+}
+
+func thisMachine() machine {
 	return machine{
-		goVersion:    runtime.Version(),
-		redisVersion: c.version,
-		system:       runtime.GOOS + "/" + runtime.GOARCH,
-		cpu:          cpuModel(),
-		cpus:         runtime.NumCPU(),
-	}, err
+		goVersion: runtime.Version(),
+		system:    runtime.GOOS + "/" + runtime.GOARCH,
+		cpu:       cpuModel(),
+		cpus:      runtime.NumCPU(),
+	}
 }
 
 // cpuModel is what Linux says, or "unknown".

@@ -16,8 +16,11 @@ import (
 	"github.com/gomodule/redigo/redis"
 )
 
-// redisServer is a redis-server process of this run's own, with a connection to ask it for its counters.
+// redisServer is the process of a database, of this run's own, with a connection to ask it for its counters.
 type redisServer struct {
+	database
+	ifEqual bool // it has SET with IFEQ
+
 	dir  string
 	port int
 	cmd  *exec.Cmd
@@ -26,19 +29,19 @@ type redisServer struct {
 	log  bytes.Buffer // may be read once done has been
 }
 
-// startRedis starts redis-server on a free port of 127.0.0.1 and on a unix socket. It keeps nothing on disk.
-func startRedis() (*redisServer, error) {
+// startRedis starts a database on a free port of 127.0.0.1 and on a unix socket. It keeps nothing on disk.
+func startRedis(d database) (*redisServer, error) {
 	dir, err := os.MkdirTemp("", "benchmarks")
 	if err != nil {
 		return nil, err
 	}
 	for range 5 { // another process may take the port in between
-		s := &redisServer{dir: dir}
+		s := &redisServer{database: d, dir: dir}
 		if err = s.start(); err == nil {
 			return s, nil
 		}
 	}
-	return nil, errors.Join(fmt.Errorf("redis-server: %w", err), os.RemoveAll(dir))
+	return nil, errors.Join(fmt.Errorf("%s: %w", d.program, err), os.RemoveAll(dir))
 }
 
 func (s *redisServer) start() error {
@@ -47,7 +50,7 @@ func (s *redisServer) start() error {
 		return err
 	}
 	s.port = port
-	s.cmd = exec.Command("redis-server", "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--unixsocket", s.socket(),
+	s.cmd = exec.Command(s.program, "--bind", "127.0.0.1", "--port", strconv.Itoa(port), "--unixsocket", s.socket(),
 		"--dir", s.dir, "--save", "", "--appendonly", "no", "--maxclients", "4000", "--loglevel", "warning")
 	s.cmd.Stdout, s.cmd.Stderr = &s.log, &s.log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the one that stops the others
@@ -58,6 +61,8 @@ func (s *redisServer) start() error {
 	go func() { s.done <- s.cmd.Wait() }()
 	for range 1000 {
 		if s.conn, err = redis.Dial("unix", s.socket(), redis.DialReadTimeout(patience)); err == nil {
+			_, refused := s.conn.Do("SET", "ifequal", "new", "IFEQ", "old")
+			s.ifEqual = refused == nil
 			return nil
 		}
 		select {
@@ -113,7 +118,6 @@ func (s *redisServer) flush() error {
 
 // counters are what the server has done since its start.
 type counters struct {
-	version  string
 	cpu      time.Duration            // user and system
 	executed map[string]time.Duration // in each command, without reading, parsing and answering it
 	commands int
@@ -134,8 +138,6 @@ func (s *redisServer) counters() (c counters, err error) {
 		name, value, _ := strings.Cut(strings.TrimSpace(line), ":")
 		number, _ := strconv.ParseFloat(value, 64)
 		switch name {
-		case "redis_version":
-			c.version = value
 		case "used_cpu_user", "used_cpu_sys":
 			c.cpu += time.Duration(number * float64(time.Second))
 		case "total_commands_processed":
@@ -168,7 +170,6 @@ func (c counters) since(before counters) counters {
 		executed[command] = spent - before.executed[command]
 	}
 	return counters{
-		version:  c.version,
 		cpu:      c.cpu - before.cpu,
 		executed: executed,
 		commands: c.commands - before.commands - 1,

@@ -28,7 +28,7 @@ func (o *outcome) write(folder string) error {
 
 // summary is what the program prints at the end.
 func (o *outcome) summary(w io.Writer) {
-	if len(o.cells) > 0 {
+	if len(o.usual()) > 0 {
 		o.overview(w)
 		fmt.Fprintln(w)
 	}
@@ -38,8 +38,8 @@ func (o *outcome) summary(w io.Writer) {
 func (o *outcome) report(w io.Writer, charts []chart) {
 	m := o.machine
 	fmt.Fprintf(w, "# Benchmarks\n\n")
-	fmt.Fprintf(w, "%s, in %s, by `%s` in `docs/benchmarks`. %s, Redis %s, %s, %d × %s, shared by the load generator, the server and Redis.\n\n",
-		o.started.UTC().Format("2 January 2006"), o.took.Round(time.Second), o.command, m.goVersion, m.redisVersion, m.system, m.cpus, m.cpu)
+	fmt.Fprintf(w, "%s, in %s, by `%s` in `docs/benchmarks`. %s, %s, %s, %d × %s, shared by the load generator, the server and the database.\n\n",
+		o.started.UTC().Format("2 January 2006"), o.took.Round(time.Second), o.command, m.goVersion, o.plan.versions(), m.system, m.cpus, m.cpu)
 	fmt.Fprint(w, strings.TrimSpace(howToRead), "\n\n")
 	fmt.Fprintf(w, "There were %d rounds, and a turn took %s.\n", o.plan.rounds, o.plan.slice)
 
@@ -49,24 +49,30 @@ func (o *outcome) report(w io.Writer, charts []chart) {
 			table(w)
 		}
 	}
-	section(len(o.cells) > 0, "Overview", "Requests per second. The work \"new, then destroy\" is counted once for its two requests.", o.overview)
+	section(len(o.usual()) > 0, "Requests per second", "The work \"new, then destroy\" is counted once for its two requests.", o.overview)
+	section(len(o.usual()) > 0, "Processor time per request", "In µs, of the server + of the database; and, of the load generator, what it spends on a request to session. The ratios are "+
+		"of the server and the database together, within the rounds. Where a processor is to spare, this is what a user pays.", o.cpuTable)
 	for _, c := range charts {
 		fmt.Fprintf(w, "\n![%s](%s)\n", c.caption, c.file)
 	}
 	section(true, "Targets", "What session has set itself.", o.targetTable)
 	section(len(o.budgets) > 0, "Commands, round trips and bytes",
-		"Of one request. Bytes are those that Redis receives and sends for a session of 4 kB.", o.commandTable)
+		"Of one request. Bytes are those that the database receives and sends for a session of 4 kB. "+
+			"For a second database there is only what takes other commands than with the first.", o.commandTables)
 	section(len(o.budgets) > 0, "Allocations",
 		"In the handler, of one request, above those of bare; in brackets kB. \"New, then destroy\" is two requests.", o.allocTable)
-	section(len(o.saves) > 0, "What a save costs Redis",
-		"CPU time of Redis per save, in µs, and in brackets what of it is the commands' own, without reading, parsing and answering them. "+
-			"All but the first two replace a value only if it is still the one that was read.", o.saveTable)
+	section(len(o.saves) > 0, "What a save costs the database",
+		"Its CPU time per save, in µs, and in brackets what of it is the commands' own, without reading, parsing and answering them. "+
+			"All but the first two replace a value only if it is still the one that was read.", o.saveTables)
+	section(len(o.beside()) > 0, "Large values", "The size is that of the small values, which all but HGET have, also session. Less than 1 is better than what is named "+
+		"under \"against\".", o.besideTable)
 	section(len(o.large.session) > 0, "A session of "+sizeName(o.plan.largeSize),
 		"One small value is read, by one goroutine, without HTTP.", o.largeTable)
-	section(len(o.cells) > 0, "All measurements", "p50 and p99 are how long a client waits; CPU is per request.", o.cellTables)
+	section(len(o.cells) > 0, "All measurements", "p50 and p99 are how long a client waits. CPU is per request, and its ratio is that of the server and the database together. "+
+		"That of the load generator includes what the network between it and the server takes.", o.cellTables)
 	fmt.Fprint(w, "\n## Contestants\n\n",
-		"All serve the same routes with the same response of 16 bytes, each in a process of its own. They use the pool of 64 redigo connections that the floor has, ",
-		"except session, which is on what `redisstore.Open` makes.\n\n")
+		"All serve the same routes with the same response of 16 bytes, each in a process of its own. The rivals use the pool of 64 redigo connections that the ",
+		"redigo floor has; session is on what `redisstore.Open` makes.\n\n")
 	for _, c := range slices.Concat(contestants, largeContestants) {
 		fmt.Fprintf(w, "- **%s**: %s\n", c.name, c.about)
 	}
@@ -79,15 +85,42 @@ for a while falls out. In brackets is the middle half of the rounds: where it sp
 
 The load comes from a process of its own over HTTP/1.1 connections that are kept alive, each with the cookie of a session of its own. The session is
 a JSON object of texts, lists of texts, numbers and truth values; a request reads one small number of it, or reads it and stores it one higher. The size is
-that of the JSON. In the works with values of 1 MB it is that of the small values, and "session" has the large ones besides. "unix" and "tcp" are how the server reaches Redis; the client always comes over TCP.
+that of the JSON. "unix" and "tcp" are how the server reaches the database; the client always comes over TCP. Each write stores another value than there
+was, and the load generator counts an answer that says otherwise as failed.
 `
 
 func (o *outcome) overview(w io.Writer) {
-	t := newTable(w, "work", "floor", "session", "session / floor", "best rival", "its requests/s", "session / best rival")
-	for _, r := range o.cells {
-		rival, own := r.bestRival(), r.cell.own()
-		t.row(r.cell.String(), count(median(r.rates(r.floor()))), count(median(r.rates(own))), factor(r.ratio(own, r.floor())),
-			rival, count(median(r.rates(rival))), factor(r.ratio(own, rival)))
+	others := []string{nameBare, nameRedigo, nameRueidis, nameGoRedis}
+	header := []string{"work", nameSession}
+	for _, name := range others {
+		header = append(header, "/ "+name)
+	}
+	t := newTable(w, append(header, "/ best rival", "which is")...)
+	for _, r := range o.usual() {
+		row := []string{r.cell.String(), count(median(r.rates(nameSession)))}
+		for _, name := range others {
+			row = append(row, factor(r.ratio(nameSession, name)))
+		}
+		best := r.best(rival)
+		t.row(append(row, factor(r.ratio(nameSession, best)), best)...)
+	}
+}
+
+func (o *outcome) cpuTable(w io.Writer) {
+	t := newTable(w, "work", nameSession, nameBare, nameRedigo, nameRueidis, nameGoRedis, "best rival", "load generator",
+		"session / rueidis floor", "session / best rival")
+	for _, r := range o.usual() {
+		row := []string{r.cell.String()}
+		for _, name := range []string{nameSession, nameBare, nameRedigo, nameRueidis, nameGoRedis, r.best(rival)} {
+			server, database := r.seconds(name, serverCPU), r.seconds(name, redisCPU)
+			if math.IsNaN(server) {
+				row = append(row, "–")
+				continue
+			}
+			row = append(row, micros(server)+" + "+micros(database))
+		}
+		t.row(append(row, micros(r.seconds(nameSession, loadCPU)),
+			factor(r.cpuRatio(nameSession, nameRueidis)), factor(r.cpuRatio(nameSession, r.best(rival))))...)
 	}
 }
 
@@ -101,15 +134,33 @@ func (o *outcome) targetTable(w io.Writer) {
 	}
 }
 
-func (o *outcome) commandTable(w io.Writer) {
+func (o *outcome) commandTables(w io.Writer) {
+	o.perDatabase(w, func(d database) { o.commandTable(w, d) })
+}
+
+// perDatabase writes what is one table for each database.
+func (o *outcome) perDatabase(w io.Writer, write func(database)) {
+	for i, d := range o.plan.databases {
+		if i > 0 {
+			fmt.Fprintln(w)
+		}
+		fmt.Fprintf(w, "### %s\n\n", d.name)
+		write(d)
+	}
+}
+
+func (o *outcome) commandTable(w io.Writer, d database) {
 	t := newTable(w, "", "work", "commands", "round trips", "bytes in", "bytes out")
 	for _, c := range contestants {
-		if c.name == nameBare {
+		if c.kind == bare {
 			continue
 		}
 		for _, work := range budgetWorks {
-			b := o.budgets[budgetKey{c.name, work, size4kB}]
-			small := o.budgets[budgetKey{c.name, work, size200B}] // a value of some size needs more than one read
+			b := o.budgets[budgetKey{d.name, c.name, work, size4kB}]
+			if d.name != o.first() && slices.Equal(b.commands, o.budgets[budgetKey{o.first(), c.name, work, size4kB}].commands) {
+				continue
+			}
+			small := o.budgets[budgetKey{d.name, c.name, work, size200B}] // a value of some size needs more than one read
 			t.row(c.name, work.String(), list(b.commands), fmt.Sprintf("%.1f", small.roundTrips), count(b.input), count(b.output))
 		}
 	}
@@ -125,13 +176,12 @@ func (o *outcome) allocTable(w io.Writer) {
 	}
 	t := newTable(w, header...)
 	for _, c := range contestants {
-		if c.name == nameBare {
+		if c.kind == bare {
 			continue
 		}
 		cell := func(work work, size int) string {
-			key := budgetKey{c.name, work, size}
-			bare := o.budgets[budgetKey{nameBare, work, size}]
-			return fmt.Sprintf("%.0f (%.1f)", o.overBare(key), (o.budgets[key].allocated-bare.allocated)/1000)
+			b, bare := o.budgets[budgetKey{o.first(), c.name, work, size}], o.budgets[budgetKey{o.first(), nameBare, work, size}]
+			return fmt.Sprintf("%.0f (%.1f)", b.allocs-bare.allocs, (b.allocated-bare.allocated)/1000)
 		}
 		row := []string{c.name}
 		for _, work := range budgetWorks {
@@ -141,15 +191,17 @@ func (o *outcome) allocTable(w io.Writer) {
 	}
 }
 
-func (o *outcome) saveTable(w io.Writer) {
-	t := newTable(w, append([]string{"value"}, saveWays...)...)
-	for _, s := range o.saves {
-		row := []string{sizeName(s.size)}
-		for _, way := range saveWays {
-			row = append(row, fmt.Sprintf("%s (%s)", micros(median(s.cpu[way])), micros(median(s.executed[way]))))
+func (o *outcome) saveTables(w io.Writer) {
+	o.perDatabase(w, func(d database) {
+		t := newTable(w, append([]string{"value"}, saveWays...)...)
+		for _, s := range o.savesOn(d) {
+			row := []string{sizeName(s.size)}
+			for _, way := range saveWays {
+				row = append(row, fmt.Sprintf("%s (%s)", micros(median(s.cpu[way])), micros(median(s.executed[way]))))
+			}
+			t.row(row...)
 		}
-		t.row(row...)
-	}
+	})
 }
 
 func (o *outcome) largeTable(w io.Writer) {
@@ -171,15 +223,16 @@ func (o *outcome) cellTables(w io.Writer) {
 }
 
 func (r *results) table(w io.Writer) {
-	t := newTable(w, "", "requests/s", "middle half", "/ "+r.floor(), "session / it", "p50", "p99", "server CPU", "Redis CPU")
+	t := newTable(w, "", "requests/s", "middle half", "session / it", "CPU, session / it", "p50", "p99", "server CPU", "database CPU", "load CPU")
 	for _, c := range r.cell.contestants() {
 		rate := spreadOf(r.rates(c.name))
 		t.row(c.name, count(rate.median), count(rate.low)+" to "+count(rate.high),
-			factor(r.ratio(c.name, r.floor())), factor(r.ratio(r.cell.own(), c.name)),
+			factor(r.ratio(r.cell.own(), c.name)), factor(r.cpuRatio(r.cell.own(), c.name)),
 			r.duration(c.name, func(s sample) time.Duration { return s.p50 }),
 			r.duration(c.name, func(s sample) time.Duration { return s.p99 }),
-			r.duration(c.name, func(s sample) time.Duration { return s.serverCPU }),
-			r.duration(c.name, func(s sample) time.Duration { return s.redisCPU }))
+			r.duration(c.name, serverCPU),
+			r.duration(c.name, redisCPU),
+			r.duration(c.name, loadCPU))
 	}
 }
 
@@ -196,9 +249,18 @@ func (r *results) failures(w io.Writer) {
 	}
 }
 
-// duration is the median of a time.
+func serverCPU(s sample) time.Duration { return s.serverCPU }
+func redisCPU(s sample) time.Duration  { return s.redisCPU }
+func loadCPU(s sample) time.Duration   { return s.loadCPU }
+
+// seconds is the median of a time.
+func (r *results) seconds(contestant string, of func(sample) time.Duration) float64 {
+	return median(r.values(contestant, func(s sample) float64 { return of(s).Seconds() }))
+}
+
+// duration writes the median of a time.
 func (r *results) duration(contestant string, of func(sample) time.Duration) string {
-	seconds := median(r.values(contestant, func(s sample) float64 { return of(s).Seconds() }))
+	seconds := r.seconds(contestant, of)
 	if seconds >= 0.00995 {
 		return fmt.Sprintf("%.0f ms", seconds*1e3)
 	}

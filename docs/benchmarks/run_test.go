@@ -9,9 +9,11 @@ import (
 )
 
 // tinyPlan goes through everything once.
-func tinyPlan() plan {
+func tinyPlan(d database) plan {
 	return plan{
-		cells:  []cell{{untouched, size200B, 2, "unix"}, {end, size200B, 2, "unix"}, {beside, size200B, 1, "unix"}, {readLarge, size200B, 1, "unix"}},
+		databases: []database{d},
+		cells: []cell{{untouched, size200B, 2, "unix", d.name}, {write, size200B, 2, "tcp", d.name}, {end, size200B, 2, "unix", d.name},
+			{beside, size200B, 1, "unix", d.name}, {readLarge, size200B, 1, "unix", d.name}},
 		rounds: 1, slice: 5 * time.Millisecond, saves: 1, large: 1, largeSize: size64kB, inspected: 3, inspectedSizes: []int{size200B},
 	}
 }
@@ -28,8 +30,7 @@ func silent(t *testing.T, p plan) *progress {
 
 func TestRunGoesThroughItsPlan(t *testing.T) {
 	t.Parallel()
-	testRedis(t)
-	p := tinyPlan()
+	p := tinyPlan(testDatabase(t))
 	b, err := startBench(context.Background(), p, silent(t, p))
 	if err != nil {
 		t.Fatal(err)
@@ -51,9 +52,14 @@ func TestRunGoesThroughItsPlan(t *testing.T) {
 			if n := len(r.samples[c.name]); n != p.rounds {
 				t.Errorf("%s: %s has %d samples", r.cell, c.name, n)
 			}
+			for _, s := range r.samples[c.name] {
+				if s.failed > 0 {
+					t.Errorf("%s: %d requests of %s failed", r.cell, s.failed, c.name)
+				}
+			}
 		}
 	}
-	for _, x := range o.commandTargets() {
+	for _, x := range o.commandTargets(p.databases[0]) {
 		if !x.met {
 			t.Errorf("%s: %s, want %s", x.what, x.got, x.want)
 		}
@@ -65,9 +71,8 @@ func TestRunGoesThroughItsPlan(t *testing.T) {
 
 func TestRunEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	testRedis(t)
 	ctx, cancel := context.WithCancel(context.Background())
-	p := fullPlan()
+	p := fullPlan([]database{testDatabase(t)})
 	b, err := startBench(ctx, p, silent(t, p))
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +84,9 @@ func TestRunEndsWithItsContext(t *testing.T) {
 	if err := b.stop(); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(b.redis.dir); !os.IsNotExist(err) {
-		t.Errorf("Redis has left its folder: %v", err)
+	for _, redis := range b.redis {
+		if _, err := os.Stat(redis.dir); !os.IsNotExist(err) {
+			t.Errorf("%s has left its folder: %v", redis.name, err)
+		}
 	}
 }

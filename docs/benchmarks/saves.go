@@ -25,6 +25,7 @@ var saveWays = []string{plainSet, emptyScript, stagedSave, scriptWhole, scriptDi
 
 // saveResults are what one save of a value of a size costs Redis, in seconds, by way and in rounds.
 type saveResults struct {
+	database string
 	size     int
 	cpu      map[string][]float64 // all of it
 	executed map[string][]float64 // without reading, parsing and answering the commands
@@ -44,36 +45,49 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 return 1`)
 )
 
-// saves measures all ways at all sizes.
+// saves measures all ways at all sizes on all databases.
 func (b *bench) saves() ([]saveResults, error) {
 	if b.plan.saves == 0 {
 		return nil, nil
 	}
-	store, err := ownredisstore.Open(b.redis.address("unix").url(), ownredisstore.Options{})
+	var all []saveResults
+	for _, d := range b.plan.databases {
+		found, err := b.savesOn(b.redis[d.name])
+		if err != nil {
+			return nil, fmt.Errorf("saves on %s: %w", d.name, err)
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+func (b *bench) savesOn(redisServer *redisServer) ([]saveResults, error) {
+	store, err := ownredisstore.Open(redisServer.address("unix").url(), ownredisstore.Options{})
 	if err != nil {
 		return nil, err
 	}
 	defer store.Close()
-	conn, err := redis.Dial("unix", b.redis.socket(), redis.DialReadTimeout(patience))
+	conn, err := redis.Dial("unix", redisServer.socket(), redis.DialReadTimeout(patience))
 	if err != nil {
 		return nil, err
 	}
 	defer conn.Close()
 	var all []saveResults
 	for _, size := range saveSizes {
-		s := saver{b: b, conn: conn, store: store, size: size}
+		s := saver{b: b, redis: redisServer, conn: conn, store: store, size: size}
 		r, err := s.measure()
 		if err != nil {
-			return nil, fmt.Errorf("saves of %s: %w", sizeName(size), err)
+			return nil, fmt.Errorf("%s: %w", sizeName(size), err)
 		}
 		all = append(all, r)
 	}
-	return all, b.redis.flush()
+	return all, redisServer.flush()
 }
 
 // A saver replaces two values by each other in all ways.
 type saver struct {
 	b      *bench
+	redis  *redisServer
 	conn   redis.Conn
 	store  *ownredisstore.Store
 	size   int
@@ -91,10 +105,10 @@ func (s *saver) measure() (saveResults, error) {
 		s.values[i] = append(s.values[i], `"}`...)
 		s.sums[i] = fmt.Sprintf("%x", sha1.Sum(s.values[i]))
 	}
-	r := saveResults{size: s.size, cpu: make(map[string][]float64), executed: make(map[string][]float64)}
+	r := saveResults{database: s.redis.name, size: s.size, cpu: make(map[string][]float64), executed: make(map[string][]float64)}
 	for round := range s.b.plan.saves {
 		for _, way := range saveWays {
-			s.b.progress.say("%s: %s, round %d of %d, %s", namedSaves, sizeName(s.size), round+1, s.b.plan.saves, way)
+			s.b.progress.say("%s: %s, %s, round %d of %d, %s", namedSaves, s.redis.name, sizeName(s.size), round+1, s.b.plan.saves, way)
 			if err := s.b.ctx.Err(); err != nil {
 				return r, err
 			}
@@ -123,7 +137,7 @@ func (s *saver) sample(way string, r *saveResults) error {
 	if err := s.learn(way); err != nil {
 		return err
 	}
-	before, err := s.b.redis.counters()
+	before, err := s.redis.counters()
 	if err != nil {
 		return err
 	}
@@ -133,7 +147,7 @@ func (s *saver) sample(way string, r *saveResults) error {
 			return err
 		}
 	}
-	after, err := s.b.redis.counters()
+	after, err := s.redis.counters()
 	if err != nil {
 		return err
 	}

@@ -42,9 +42,11 @@ func TestRatiosAreThoseWithinARound(t *testing.T) {
 	}
 }
 
-func TestTheBestRivalIsNeitherTheFloorNorSession(t *testing.T) {
-	r := invented(plan{rounds: 3, cells: []cell{{read, size4kB, 32, "unix"}}}).cells[0]
-	if got := r.bestRival(); got != "scs JSON" {
-		t.Errorf("%q", got)
+func TestTheBestIsOneOfItsKind(t *testing.T) {
+	r := invented(plan{rounds: 3, cells: []cell{{read, size4kB, 32, "unix", someRedis.name}}}).cells[0]
+	for k, want := range map[kind]string{floor: nameRueidis, own: nameSession, rival: "scs JSON", bare: ""} {
+		if got := r.best(k); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
 	}
 }

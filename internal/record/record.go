@@ -34,6 +34,7 @@ type Record struct {
 	revoked   bool            // the client's token leads nowhere any more, by what this request did
 	tries     int             // of the last update
 	told      int             // Acts
+	refused   error           // why Take does not take, which is no failure
 }
 
 // state is which session it is, and how it stands with the store.

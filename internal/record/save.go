@@ -84,7 +84,11 @@ func (r *Record) needsToken() bool {
 // Take removes the value of a key and saves. Of several requests that do so at once, taken is called last by the one that
 // succeeds, with the value that this one alone has removed. It returns an error of taken as it is; then the value stays.
 func (r *Record) Take(ctx context.Context, key string, gone error, taken func(raw []byte, ok bool) error) error {
-	err := r.Update(key, func(raw []byte, ok bool) ([]byte, error) { return nil, taken(raw, ok) })
+	defer func() { r.refused = nil }()
+	err := r.Update(key, func(raw []byte, ok bool) ([]byte, error) {
+		r.refused = taken(raw, ok)
+		return nil, r.refused
+	})
 	if err != nil {
 		return err
 	}

@@ -96,11 +96,10 @@ func (r *Record) repeatUnsure(ctx context.Context) error {
 	if r.unsure == nil {
 		return nil
 	}
-	sent := *r.unsure
+	sent, before := *r.unsure, r.stored.Members
 	current, err := r.replace(ctx, &sent)
 	switch {
 	case err == nil:
-		r.removeParts(ctx, r.stored.Members, sent.Members)
 		current = sent.Bytes
 	case errors.Is(err, driver.ErrConflict):
 		err = errors.New("session: it is not known whether an earlier save took place, for another request has saved since")
@@ -111,7 +110,7 @@ func (r *Record) repeatUnsure(ctx context.Context) error {
 	r.changes.dropSent()
 	err = errors.Join(err, r.rebaseOn(ctx, current))
 	if r.over == nil {
-		r.removeParts(ctx, object.Object{}, r.stored.Members, r.members)
+		r.removeParts(ctx, before, r.stored.Members, r.members)
 	}
 	return err
 }

@@ -43,6 +43,9 @@ func (r *Record) tell(ctx context.Context, w watch, act Act, err error) {
 		return
 	}
 	r.told++
+	if r.refused != nil && errors.Is(err, r.refused) {
+		return
+	}
 	act.ID, act.User, act.Class = cmp.Or(w.id, r.ref.ID), cmp.Or(w.user, r.User()), w.class
 	if r.stored.Exists() {
 		act.Class = r.Class()
