@@ -58,6 +58,15 @@ func (c cell) own() string {
 	return nameSession
 }
 
+// heap is what the process of each contestant keeps in memory and does not use. Without it, a process that has next to
+// nothing would collect its garbage after every few values of 1 MB, and the more often the more buffers it has.
+func (c cell) heap() int {
+	if c.work.hasLarge() {
+		return 64 << 20
+	}
+	return 0
+}
+
 // largeContestants are for the works with large values, with session, which has none. They are in the order of their turns.
 var largeContestants = []contestant{
 	{

@@ -98,8 +98,11 @@ func (b *bench) open(c cell, contestant string) error {
 	if err := b.ctx.Err(); err != nil {
 		return err
 	}
-	_, address, err := b.server(c.server(contestant))
+	server, address, err := b.server(c.server(contestant))
 	if err != nil {
+		return err
+	}
+	if err := server.call("Keep", c.heap(), nil); err != nil {
 		return err
 	}
 	return b.load.call("Open", OpenArgs{Address: address, Clients: c.connections, Size: c.size}, nil)
