@@ -1,0 +1,461 @@
+package campaign
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	cryptorand "crypto/rand"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gomodule/redigo/redis"
+
+	"github.com/sessionkv/session"
+	dbsc "github.com/sessionkv/session/internal/device"
+	"github.com/sessionkv/session/internal/redistest"
+	"github.com/sessionkv/session/internal/testkit"
+	"github.com/sessionkv/session/internal/token"
+)
+
+// TestChaosOfBoundSessions lets owners sign in, register, write, refresh, renew and sign out, each with a browser that
+// binds its sessions, while thieves use what they have copied, and Redis is killed, stopped and restarted at random. Once
+// a device has shown its cookie, nobody is served as its user without a proof. No failure signs an owner out, each
+// acknowledged increment is counted once, and a session that was signed out stays out.
+//
+// SESSION_CHAOS sets how long it goes on, and SESSION_SEED repeats its faults.
+func TestChaosOfBoundSessions(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("takes seconds")
+	}
+	seed, duration := chaosPlan(t)
+	c := newBoundChaos(t)
+	c.run(duration, rand.New(rand.NewPCG(seed, 0)))
+	c.check()
+}
+
+// A boundChaos is a chaos of owners and thieves.
+type boundChaos struct {
+	chaos
+	served []http.Handler    // by each of the nodes
+	forged string            // the cookie that proves another session
+	key    *ecdsa.PrivateKey // of a thief
+	owners []*victim
+
+	registered, refreshed, renewed, closed, refused, copies atomic.Int64
+}
+
+// A victim is an owner of sessions that thieves copy.
+type victim struct {
+	*browser
+	name string
+	sure bool // nothing has failed that may have ended the session
+	out  bool // signed out
+
+	attempted, acknowledged atomic.Int64 // increments
+	sessions                []booty      // all that it ever had, guarded by the browser's lock
+}
+
+// A booty is what thieves have of a session.
+type booty struct {
+	token     *http.Cookie
+	id        string
+	challenge string       // of its registration
+	proof     *http.Cookie // that its device had last
+	ranOut    *http.Cookie // that its device had eleven minutes ago; nil: the session is still open
+}
+
+func newBoundChaos(t *testing.T) *boundChaos {
+	c := &boundChaos{chaos: chaos{t: t, redis: redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")}}
+	managers := c.open(session.Config{DeviceBound: devicePath, Observe: c.observe})
+	for _, manager := range managers {
+		c.served = append(c.served, manager.HandlerFunc(serveBound))
+	}
+	var err error
+	if c.key, err = ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader); err != nil {
+		t.Fatal(err)
+	}
+	d := testkit.NewSecureDevice(t, managers[0], devicePath)
+	d.SignInBound("mallory")
+	c.forged = d.Bound[0].Value
+	return c
+}
+
+func (c *boundChaos) observe(_ context.Context, e session.Event) {
+	if e.Outcome != session.OutcomeOK {
+		return
+	}
+	switch e.Kind {
+	case session.EventRegister:
+		c.registered.Add(1)
+	case session.EventRefresh:
+		c.refreshed.Add(1)
+	}
+}
+
+// ServeHTTP lets one of the nodes answer.
+func (c *boundChaos) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.served[rand.IntN(len(c.served))].ServeHTTP(w, r)
+}
+
+// serveBound does what the path says. Headers tell who is signed in, and whether the device has proved itself.
+func serveBound(w http.ResponseWriter, r *http.Request, s *session.Session) {
+	n, _ := visits.Get(s)
+	w.Header().Set("Who", s.User())
+	w.Header().Set("Proved", strconv.FormatBool(s.DeviceBound()))
+	w.Header().Set("Visits", strconv.Itoa(n))
+	var err error
+	switch {
+	case r.URL.Path == "/sign-in":
+		err = s.SignIn(session.SignIn{User: r.URL.Query().Get("name")})
+	case r.URL.Path == "/sign-out":
+		s.Destroy()
+	case s.User() == "":
+	case r.URL.Path == "/renew":
+		err = s.Renew()
+	case r.URL.Path == "/write":
+		err = visits.Update(s, func(n int) int { return n + 1 })
+	}
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusConflict)
+	}
+}
+
+// ask makes a request that no browser makes.
+func (c *boundChaos) ask(path string, header http.Header, cookies ...*http.Cookie) *http.Response {
+	r := httptest.NewRequestWithContext(c.t.Context(), http.MethodPost, "https://example.com"+path, nil)
+	maps.Copy(r.Header, header)
+	for _, cookie := range cookies {
+		r.AddCookie(cookie)
+	}
+	w := httptest.NewRecorder()
+	c.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func (c *boundChaos) run(duration time.Duration, random *rand.Rand) {
+	var workers sync.WaitGroup
+	for worker := range 6 {
+		workers.Go(func() {
+			for round := 0; !c.ended.Load(); round++ {
+				c.round(fmt.Sprintf("owner%d-%d", worker, round), round%2 == 0)
+			}
+		})
+	}
+	c.suffer(duration, random, &workers)
+}
+
+// round signs an owner in, who uses the session and may sign out, while thieves use it too.
+func (c *boundChaos) round(name string, signsOut bool) {
+	o := &victim{browser: newBrowser(c.t, c), name: name, sure: true}
+	o.loses = func() bool { return rand.IntN(10) == 0 }
+	c.note(o, o.do(visit{"POST", "/sign-in?name=" + name, false}))
+	if len(o.sessions) == 0 {
+		return
+	}
+	var thieves sync.WaitGroup
+	var over atomic.Bool
+	for _, use := range []func(*victim){c.steal, c.copy} {
+		thieves.Go(func() {
+			for !over.Load() {
+				use(o)
+			}
+		})
+	}
+	for step := 0; step < 20 && o.sure; step++ {
+		c.step(o)
+	}
+	if signsOut && o.sure {
+		o.out = c.see(o, o.do(visit{"POST", "/sign-out", false}))
+		o.sure = o.out
+	}
+	if o.out {
+		c.isOut(o)
+	}
+	over.Store(true)
+	thieves.Wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.owners = append(c.owners, o)
+}
+
+func (c *boundChaos) step(o *victim) {
+	switch rand.IntN(9) {
+	case 0, 1:
+		o.register()
+	case 2:
+		o.dropProofs()
+	case 3, 4:
+		c.write(o)
+	case 5:
+		if rand.IntN(3) == 0 {
+			c.renew(o)
+		}
+	case 6:
+		responses := make([]*http.Response, 3)
+		var all sync.WaitGroup
+		for i := range responses {
+			all.Go(func() { responses[i] = o.do(visit{"GET", "/", false}) })
+		}
+		all.Wait()
+		for _, response := range responses {
+			c.see(o, response)
+		}
+	default:
+		c.see(o, o.do(visit{"GET", "/", rand.IntN(2) == 0}))
+	}
+}
+
+// note keeps what thieves copy when an owner has got a response.
+func (c *boundChaos) note(o *victim, response *http.Response) {
+	text := o.value(testkit.CookieName)
+	ref, ok := token.Parse(text, time.Now())
+	if !ok {
+		return
+	}
+	proof := o.value(boundPrefix + ref.ID[21:29])
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if n := len(o.sessions); n == 0 || o.sessions[n-1].id != ref.ID {
+		token := &http.Cookie{Name: testkit.CookieName, Value: text}
+		o.sessions = append(o.sessions, booty{token: token, id: ref.ID, challenge: testkit.Offered(response)})
+	}
+	if proof != "" {
+		o.sessions[len(o.sessions)-1].proof = &http.Cookie{Name: boundPrefix + ref.ID[21:29], Value: proof}
+	}
+}
+
+// stolen returns what thieves have by now.
+func (o *victim) stolen() []booty {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.Clone(o.sessions)
+}
+
+// see looks at the response to an owner. It is false if the request has failed, which is no sign-out.
+func (c *boundChaos) see(o *victim, response *http.Response) bool {
+	who, proved := response.Header.Get("Who"), response.Header.Get("Proved") == "true"
+	late := response.Header.Get("Retry-After") != ""
+	switch {
+	case response.StatusCode == http.StatusOK && who == o.name:
+		if c.note(o, response); proved {
+			c.close(o)
+		}
+		return true
+	case response.StatusCode != http.StatusServiceUnavailable, late:
+		c.t.Errorf("%s gets status %d as %q, late: %v; devices %d, ended by %v", o.name, response.StatusCode, who, late, len(o.credentials()), o.ended)
+	}
+	return false
+}
+
+func (c *boundChaos) write(o *victim) {
+	o.attempted.Add(1)
+	if c.see(o, o.do(visit{"POST", "/write", false})) {
+		o.acknowledged.Add(1)
+	}
+}
+
+// renew checks that what has proved the session before does not prove it any more. After a failure the session may have
+// another token, which nobody has.
+func (c *boundChaos) renew(o *victim) {
+	o.sure = c.see(o, o.do(visit{"POST", "/renew", false}))
+	all := o.stolen()
+	if !o.sure || len(all) < 2 {
+		return
+	}
+	c.renewed.Add(1)
+	old, latest := all[len(all)-2], all[len(all)-1]
+	if old.proof != nil {
+		c.isUnproved(c.ask("/", nil, latest.token, &http.Cookie{Name: boundPrefix + latest.id[21:29], Value: old.proof.Value}))
+	}
+}
+
+func (c *boundChaos) isUnproved(response *http.Response) {
+	if response.Header.Get("Proved") == "true" {
+		c.t.Error("a cookie of another session proves a session")
+	}
+}
+
+// close lets more than a minute go by for a session whose device has shown its cookie, so that it is open to nobody else,
+// and lets thieves copy a cookie that has run out. It is false if that was not noted, or if Redis does not answer.
+func (c *boundChaos) close(o *victim) bool {
+	all := o.stolen()
+	last := all[len(all)-1]
+	if last.ranOut != nil {
+		return true
+	}
+	conn, err := redis.Dial("tcp", c.redis.Addr(), redis.DialReadTimeout(time.Second))
+	if err != nil {
+		return false
+	}
+	defer conn.Close()
+	text, err := redis.Bytes(ageProof.Do(conn, "session:{"+last.id[:20]+"}"+last.id[20:]))
+	var stored struct {
+		Bound dbsc.Binding `json:"_bound"`
+	}
+	if err != nil || json.Unmarshal(text, &stored) != nil {
+		return false
+	}
+	stored.Bound.Session = last.id
+	ranOut := stored.Bound.Cookie(time.Now().Add(-11*time.Minute), dbsc.CookieTTL)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.sessions[len(all)-1].ranOut = &http.Cookie{Name: boundPrefix + last.id[21:29], Value: ranOut}
+	c.closed.Add(1)
+	return true
+}
+
+// ageProof makes it longer ago that a device has first shown its cookie, and returns the session.
+var ageProof = redis.NewScript(1, `
+	local text = redis.call('GET', KEYS[1])
+	if not text then return false end
+	local aged, n = string.gsub(text, '("_bound":{[^}]*"at":)(%d+)', function(head, at)
+		return head .. string.format('%d', at - 61)
+	end)
+	if n == 0 then return false end
+	redis.call('SET', KEYS[1], aged, 'KEEPTTL')
+	return aged`)
+
+// steal uses a token without the device's cookie, in the ways that a thief has. While the session is open it only looks.
+func (c *boundChaos) steal(o *victim) {
+	all := o.stolen()
+	s := all[rand.IntN(len(all))]
+	if s.ranOut == nil {
+		c.ask("/", nil, s.token)
+		return
+	}
+	cookies, header := []*http.Cookie{s.token}, http.Header{}
+	switch rand.IntN(5) {
+	case 0:
+		cookies = append(cookies, s.ranOut)
+	case 1:
+		cookies = append(cookies, &http.Cookie{Name: s.ranOut.Name, Value: c.forged})
+	case 2:
+		header.Set("Secure-Session-Skipped", `unreachable;session_identifier="`+s.id+`"`)
+	case 3:
+		c.bind(s)
+	}
+	path := []string{"/", "/write", "/renew", "/sign-out"}[rand.IntN(4)]
+	response := c.ask(path, header, cookies...)
+	if who := response.Header.Get("Who"); who != "" {
+		c.t.Errorf("a thief is signed in as %q, with status %d for %s", who, response.StatusCode, path)
+	}
+	if response.StatusCode == http.StatusOK {
+		c.refused.Add(1)
+	}
+}
+
+// bind tries to get a cookie for a session that has a key, with another key.
+func (c *boundChaos) bind(s booty) {
+	id := http.Header{"Sec-Secure-Session-Id": {s.id}}
+	if challenge := challengeForm.FindStringSubmatch(c.ask(devicePath, id).Header.Get("Secure-Session-Challenge")); challenge != nil {
+		id.Set("Secure-Session-Response", testkit.Proof(c.t, c.key, challenge[1], false))
+		c.gains(c.ask(devicePath, id))
+	}
+	c.gains(c.ask(devicePath, http.Header{"Secure-Session-Response": {testkit.Proof(c.t, c.key, s.challenge, true)}}))
+}
+
+func (c *boundChaos) gains(response *http.Response) {
+	if len(response.Cookies()) > 0 {
+		c.t.Errorf("a thief gets a cookie from the endpoint, with status %d", response.StatusCode)
+	}
+}
+
+// copy writes with both cookies of a session, which is possible until they run out or the owner signs out.
+func (c *boundChaos) copy(o *victim) {
+	all := o.stolen()
+	s := all[len(all)-1]
+	if s.proof == nil {
+		return
+	}
+	o.attempted.Add(1)
+	if response := c.ask("/write", nil, s.token, s.proof); response.StatusCode == http.StatusOK && response.Header.Get("Who") == o.name {
+		o.acknowledged.Add(1)
+		c.copies.Add(1)
+	}
+}
+
+// isOut uses all that there is of the sessions of an owner who has signed out.
+func (c *boundChaos) isOut(o *victim) {
+	for n, s := range o.stolen() {
+		cookies := []*http.Cookie{s.token}
+		if s.proof != nil {
+			cookies = append(cookies, s.proof)
+		}
+		if who := c.ask("/", nil, cookies...).Header.Get("Who"); who != "" {
+			c.t.Errorf("session %d of %s was signed out, and is signed in as %q", n, o.name, who)
+		}
+	}
+	for _, credential := range o.credentials() {
+		if o.refresh(credential); o.value(credential.cookie) != "" {
+			c.t.Errorf("%s was signed out, and gets a cookie from the endpoint", o.name)
+		}
+	}
+}
+
+func (c *boundChaos) check() {
+	out, goOn, bound, acknowledged := 0, 0, 0, int64(0)
+	for _, o := range c.owners {
+		o.loses = func() bool { return false }
+		o.signed = nil // nine minutes later
+		if o.out {
+			c.isOut(o)
+			out++
+			continue
+		}
+		sure := o.sure
+		switch response := o.do(visit{"GET", "/", false}); {
+		case response.StatusCode == http.StatusOK && response.Header.Get("Who") == o.name:
+			goOn++
+			acknowledged += o.acknowledged.Load()
+			if c.checkOwner(o, response) {
+				bound++
+			}
+		case sure:
+			c.t.Errorf("%s had no failure, and gets status %d as %q", o.name, response.StatusCode, response.Header.Get("Who"))
+		case response.Header.Get("Who") != "", response.StatusCode != http.StatusOK && response.Header.Get("Retry-After") == "":
+			c.t.Errorf("%s can neither go on nor sign in: status %d as %q", o.name, response.StatusCode, response.Header.Get("Who"))
+		}
+	}
+	c.t.Logf("%d signed out, %d of %d others go on, %d of them bound, with %d increments acknowledged", out, goOn, len(c.owners)-out, bound, acknowledged)
+	c.t.Logf("%d registrations, %d refreshes, %d renewals, %d sessions closed, %d thieves refused, %d copies served",
+		c.registered.Load(), c.refreshed.Load(), c.renewed.Load(), c.closed.Load(), c.refused.Load(), c.copies.Load())
+	for _, n := range []int64{int64(out), int64(bound), acknowledged, c.refreshed.Load(), c.renewed.Load(), c.refused.Load(), c.copies.Load()} {
+		if n == 0 {
+			c.t.Error("too little has happened to tell anything")
+		}
+	}
+}
+
+// checkOwner looks at the increments of an owner who goes on, and at the proof if the device has a key. It reports
+// whether it has one.
+func (c *boundChaos) checkOwner(o *victim, response *http.Response) bool {
+	n, _ := strconv.Atoi(response.Header.Get("Visits"))
+	if low, high := o.acknowledged.Load(), o.attempted.Load(); int64(n) < low || int64(n) > high {
+		c.t.Errorf("%s counts %d, with %d acknowledged of %d", o.name, n, low, high)
+	}
+	c.note(o, response)
+	all := o.stolen()
+	last := all[len(all)-1]
+	holds := slices.ContainsFunc(o.credentials(), func(k *credential) bool { return k.id == last.id })
+	if !holds {
+		return false
+	}
+	if response.Header.Get("Proved") != "true" || !c.close(o) {
+		c.t.Errorf("%s is not proved by its cookie, or that is not noted", o.name)
+	}
+	for range 5 {
+		c.steal(o)
+	}
+	return true
+}
