@@ -7,10 +7,8 @@ import (
 	cryptorand "crypto/rand"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strconv"
 	"sync"
@@ -24,7 +22,7 @@ import (
 	dbsc "github.com/sessionkv/session/internal/device"
 	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/internal/testkit"
-	"github.com/sessionkv/session/internal/token"
+	"github.com/sessionkv/session/internal/value"
 )
 
 // TestChaosOfBoundSessions lets owners sign in, register, write, refresh, renew and sign out, each with a browser that
@@ -47,32 +45,11 @@ func TestChaosOfBoundSessions(t *testing.T) {
 // A boundChaos is a chaos of owners and thieves.
 type boundChaos struct {
 	chaos
-	served []http.Handler    // by each of the nodes
-	forged string            // the cookie that proves another session
-	key    *ecdsa.PrivateKey // of a thief
-	owners []*victim
+	served  []http.Handler // by each of the nodes
+	thieves *thieves
+	owners  []*victim
 
-	registered, refreshed, renewed, closed, refused, copies atomic.Int64
-}
-
-// A victim is an owner of sessions that thieves copy.
-type victim struct {
-	*browser
-	name string
-	sure bool // nothing has failed that may have ended the session
-	out  bool // signed out
-
-	attempted, acknowledged atomic.Int64 // increments
-	sessions                []booty      // all that it ever had, guarded by the browser's lock
-}
-
-// A booty is what thieves have of a session.
-type booty struct {
-	token     *http.Cookie
-	id        string
-	challenge string       // of its registration
-	proof     *http.Cookie // that its device had last
-	ranOut    *http.Cookie // that its device had eleven minutes ago; nil: the session is still open
+	registered, refreshed, renewed, closed atomic.Int64
 }
 
 func newBoundChaos(t *testing.T) *boundChaos {
@@ -81,13 +58,13 @@ func newBoundChaos(t *testing.T) *boundChaos {
 	for _, manager := range managers {
 		c.served = append(c.served, manager.HandlerFunc(serveBound))
 	}
-	var err error
-	if c.key, err = ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader); err != nil {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), cryptorand.Reader)
+	if err != nil {
 		t.Fatal(err)
 	}
 	d := testkit.NewSecureDevice(t, managers[0], devicePath)
 	d.SignInBound("mallory")
-	c.forged = d.Bound[0].Value
+	c.thieves = &thieves{t: t, server: c, key: key, forged: d.Bound[0].Value}
 	return c
 }
 
@@ -131,18 +108,6 @@ func serveBound(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	}
 }
 
-// ask makes a request that no browser makes.
-func (c *boundChaos) ask(path string, header http.Header, cookies ...*http.Cookie) *http.Response {
-	r := httptest.NewRequestWithContext(c.t.Context(), http.MethodPost, "https://example.com"+path, nil)
-	maps.Copy(r.Header, header)
-	for _, cookie := range cookies {
-		r.AddCookie(cookie)
-	}
-	w := httptest.NewRecorder()
-	c.ServeHTTP(w, r)
-	return w.Result()
-}
-
 func (c *boundChaos) run(duration time.Duration, random *rand.Rand) {
 	var workers sync.WaitGroup
 	for worker := range 6 {
@@ -153,28 +118,29 @@ func (c *boundChaos) run(duration time.Duration, random *rand.Rand) {
 		})
 	}
 	c.suffer(duration, random, &workers)
+	for round := range 4 { // while all is well, so that each thing happens
+		c.round(fmt.Sprintf("last%d", round), round%2 == 0)
+	}
 }
 
 // round signs an owner in, who uses the session and may sign out, while thieves use it too.
 func (c *boundChaos) round(name string, signsOut bool) {
 	o := &victim{browser: newBrowser(c.t, c), name: name, sure: true}
-	o.loses = func() bool { return rand.IntN(10) == 0 }
-	c.note(o, o.do(visit{"POST", "/sign-in?name=" + name, false}))
+	o.loses = func() bool { return !c.ended.Load() && rand.IntN(10) == 0 }
+	o.note(o.do(visit{"POST", "/sign-in?name=" + name, false}))
 	if len(o.sessions) == 0 {
 		return
 	}
-	var thieves sync.WaitGroup
+	var others sync.WaitGroup
 	var over atomic.Bool
 	for _, use := range []func(*victim){c.steal, c.copy} {
-		thieves.Go(func() {
+		others.Go(func() {
 			for !over.Load() {
 				use(o)
 			}
 		})
 	}
-	for step := 0; step < 20 && o.sure; step++ {
-		c.step(o)
-	}
+	c.use(o)
 	if signsOut && o.sure {
 		o.out = c.see(o, o.do(visit{"POST", "/sign-out", false}))
 		o.sure = o.out
@@ -183,79 +149,35 @@ func (c *boundChaos) round(name string, signsOut bool) {
 		c.isOut(o)
 	}
 	over.Store(true)
-	thieves.Wait()
+	others.Wait()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.owners = append(c.owners, o)
 }
 
-func (c *boundChaos) step(o *victim) {
-	switch rand.IntN(9) {
-	case 0, 1:
+// use does all that an owner can do, in any order.
+func (c *boundChaos) use(o *victim) {
+	register := func(o *victim) { o.register() }
+	steps := []func(*victim){register, register, c.write, c.write, c.write, c.visit, c.visit, c.refresh, c.parallel, c.renew}
+	for _, i := range rand.Perm(len(steps)) {
+		if o.sure {
+			steps[i](o)
+		}
+	}
+	if o.sure {
 		o.register()
-	case 2:
-		o.dropProofs()
-	case 3, 4:
-		c.write(o)
-	case 5:
-		if rand.IntN(3) == 0 {
-			c.renew(o)
-		}
-	case 6:
-		responses := make([]*http.Response, 3)
-		var all sync.WaitGroup
-		for i := range responses {
-			all.Go(func() { responses[i] = o.do(visit{"GET", "/", false}) })
-		}
-		all.Wait()
-		for _, response := range responses {
-			c.see(o, response)
-		}
-	default:
-		c.see(o, o.do(visit{"GET", "/", rand.IntN(2) == 0}))
+		c.refresh(o)
 	}
 }
 
-// note keeps what thieves copy when an owner has got a response.
-func (c *boundChaos) note(o *victim, response *http.Response) {
-	text := o.value(testkit.CookieName)
-	ref, ok := token.Parse(text, time.Now())
-	if !ok {
-		return
-	}
-	proof := o.value(boundPrefix + ref.ID[21:29])
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if n := len(o.sessions); n == 0 || o.sessions[n-1].id != ref.ID {
-		token := &http.Cookie{Name: testkit.CookieName, Value: text}
-		o.sessions = append(o.sessions, booty{token: token, id: ref.ID, challenge: testkit.Offered(response)})
-	}
-	if proof != "" {
-		o.sessions[len(o.sessions)-1].proof = &http.Cookie{Name: boundPrefix + ref.ID[21:29], Value: proof}
-	}
+func (c *boundChaos) visit(o *victim) {
+	c.see(o, o.do(visit{"GET", "/", rand.IntN(2) == 0}))
 }
 
-// stolen returns what thieves have by now.
-func (o *victim) stolen() []booty {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return slices.Clone(o.sessions)
-}
-
-// see looks at the response to an owner. It is false if the request has failed, which is no sign-out.
-func (c *boundChaos) see(o *victim, response *http.Response) bool {
-	who, proved := response.Header.Get("Who"), response.Header.Get("Proved") == "true"
-	late := response.Header.Get("Retry-After") != ""
-	switch {
-	case response.StatusCode == http.StatusOK && who == o.name:
-		if c.note(o, response); proved {
-			c.close(o)
-		}
-		return true
-	case response.StatusCode != http.StatusServiceUnavailable, late:
-		c.t.Errorf("%s gets status %d as %q, late: %v; devices %d, ended by %v", o.name, response.StatusCode, who, late, len(o.credentials()), o.ended)
-	}
-	return false
+// refresh visits after the cookies have run out that prove the device.
+func (c *boundChaos) refresh(o *victim) {
+	o.dropProofs()
+	c.visit(o)
 }
 
 func (c *boundChaos) write(o *victim) {
@@ -265,32 +187,73 @@ func (c *boundChaos) write(o *victim) {
 	}
 }
 
-// renew checks that what has proved the session before does not prove it any more. After a failure the session may have
-// another token, which nobody has.
-func (c *boundChaos) renew(o *victim) {
-	o.sure = c.see(o, o.do(visit{"POST", "/renew", false}))
-	all := o.stolen()
-	if !o.sure || len(all) < 2 {
-		return
+func (c *boundChaos) parallel(o *victim) {
+	responses := make([]*http.Response, 3)
+	var all sync.WaitGroup
+	for i := range responses {
+		all.Go(func() { responses[i] = o.do(visit{"GET", "/", false}) })
 	}
-	c.renewed.Add(1)
-	old, latest := all[len(all)-2], all[len(all)-1]
-	if old.proof != nil {
-		c.isUnproved(c.ask("/", nil, latest.token, &http.Cookie{Name: boundPrefix + latest.id[21:29], Value: old.proof.Value}))
+	all.Wait()
+	for _, response := range responses {
+		c.see(o, response)
 	}
 }
 
-func (c *boundChaos) isUnproved(response *http.Response) {
-	if response.Header.Get("Proved") == "true" {
-		c.t.Error("a cookie of another session proves a session")
+// renew checks that what has proved the session before does not prove it any more. After a failure the session may have
+// another token, which nobody has.
+func (c *boundChaos) renew(o *victim) {
+	old := o.latest()
+	if o.sure = c.see(o, o.do(visit{"POST", "/renew", false})); !o.sure {
+		return
 	}
+	c.renewed.Add(1)
+	latest := o.latest()
+	if old.proof == nil {
+		return
+	}
+	if response := c.thieves.ask("/", nil, latest.token, proofOf(latest.id, old.proof.Value)); response.Header.Get("Proved") == "true" {
+		c.t.Errorf("the old cookie of %s proves the session that was renewed", o.name)
+	}
+}
+
+// steal lets a thief use a session that an owner has, or has had.
+func (c *boundChaos) steal(o *victim) {
+	all := o.stolen()
+	c.thieves.steal(all[rand.IntN(len(all))])
+}
+
+// copy lets a thief with both cookies write.
+func (c *boundChaos) copy(o *victim) {
+	s := o.latest()
+	if s.proof == nil {
+		return
+	}
+	o.attempted.Add(1)
+	if c.thieves.copy(s, o.name) {
+		o.acknowledged.Add(1)
+	}
+}
+
+// see looks at the response to an owner. It is false if the request has failed, which is no sign-out.
+func (c *boundChaos) see(o *victim, response *http.Response) bool {
+	who, proved := response.Header.Get("Who"), response.Header.Get("Proved") == "true"
+	late := response.Header.Get("Retry-After") != ""
+	switch {
+	case response.StatusCode == http.StatusOK && who == o.name:
+		if o.note(response); proved {
+			c.close(o)
+		}
+		return true
+	case response.StatusCode != http.StatusServiceUnavailable, late:
+		c.t.Errorf("%s gets status %d as %q, late: %v; devices %d, ended by %v", o.name, response.StatusCode, who, late, len(o.credentials()), o.ended)
+	}
+	return false
 }
 
 // close lets more than a minute go by for a session whose device has shown its cookie, so that it is open to nobody else,
 // and lets thieves copy a cookie that has run out. It is false if that was not noted, or if Redis does not answer.
 func (c *boundChaos) close(o *victim) bool {
-	all := o.stolen()
-	last := all[len(all)-1]
+	last := o.latest()
 	if last.ranOut != nil {
 		return true
 	}
@@ -299,7 +262,7 @@ func (c *boundChaos) close(o *victim) bool {
 		return false
 	}
 	defer conn.Close()
-	text, err := redis.Bytes(ageProof.Do(conn, "session:{"+last.id[:20]+"}"+last.id[20:]))
+	text, err := redis.Bytes(ageProof.Do(conn, "session:{"+last.id[:20]+"}"+last.id[20:], value.NewRevision()))
 	var stored struct {
 		Bound dbsc.Binding `json:"_bound"`
 	}
@@ -310,12 +273,13 @@ func (c *boundChaos) close(o *victim) bool {
 	ranOut := stored.Bound.Cookie(time.Now().Add(-11*time.Minute), dbsc.CookieTTL)
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.sessions[len(all)-1].ranOut = &http.Cookie{Name: boundPrefix + last.id[21:29], Value: ranOut}
+	o.sessions[len(o.sessions)-1].ranOut = proofOf(last.id, ranOut)
 	c.closed.Add(1)
 	return true
 }
 
-// ageProof makes it longer ago that a device has first shown its cookie, and returns the session.
+// ageProof makes it longer ago that a device has first shown its cookie, and returns the session. It saves as the library
+// does, with another revision, so that no request that is under way takes it back.
 var ageProof = redis.NewScript(1, `
 	local text = redis.call('GET', KEYS[1])
 	if not text then return false end
@@ -323,67 +287,9 @@ var ageProof = redis.NewScript(1, `
 		return head .. string.format('%d', at - 61)
 	end)
 	if n == 0 then return false end
+	aged = string.gsub(aged, '"_rev":"[^"]*"', '"_rev":"' .. ARGV[1] .. '"', 1)
 	redis.call('SET', KEYS[1], aged, 'KEEPTTL')
 	return aged`)
-
-// steal uses a token without the device's cookie, in the ways that a thief has. While the session is open it only looks.
-func (c *boundChaos) steal(o *victim) {
-	all := o.stolen()
-	s := all[rand.IntN(len(all))]
-	if s.ranOut == nil {
-		c.ask("/", nil, s.token)
-		return
-	}
-	cookies, header := []*http.Cookie{s.token}, http.Header{}
-	switch rand.IntN(5) {
-	case 0:
-		cookies = append(cookies, s.ranOut)
-	case 1:
-		cookies = append(cookies, &http.Cookie{Name: s.ranOut.Name, Value: c.forged})
-	case 2:
-		header.Set("Secure-Session-Skipped", `unreachable;session_identifier="`+s.id+`"`)
-	case 3:
-		c.bind(s)
-	}
-	path := []string{"/", "/write", "/renew", "/sign-out"}[rand.IntN(4)]
-	response := c.ask(path, header, cookies...)
-	if who := response.Header.Get("Who"); who != "" {
-		c.t.Errorf("a thief is signed in as %q, with status %d for %s", who, response.StatusCode, path)
-	}
-	if response.StatusCode == http.StatusOK {
-		c.refused.Add(1)
-	}
-}
-
-// bind tries to get a cookie for a session that has a key, with another key.
-func (c *boundChaos) bind(s booty) {
-	id := http.Header{"Sec-Secure-Session-Id": {s.id}}
-	if challenge := challengeForm.FindStringSubmatch(c.ask(devicePath, id).Header.Get("Secure-Session-Challenge")); challenge != nil {
-		id.Set("Secure-Session-Response", testkit.Proof(c.t, c.key, challenge[1], false))
-		c.gains(c.ask(devicePath, id))
-	}
-	c.gains(c.ask(devicePath, http.Header{"Secure-Session-Response": {testkit.Proof(c.t, c.key, s.challenge, true)}}))
-}
-
-func (c *boundChaos) gains(response *http.Response) {
-	if len(response.Cookies()) > 0 {
-		c.t.Errorf("a thief gets a cookie from the endpoint, with status %d", response.StatusCode)
-	}
-}
-
-// copy writes with both cookies of a session, which is possible until they run out or the owner signs out.
-func (c *boundChaos) copy(o *victim) {
-	all := o.stolen()
-	s := all[len(all)-1]
-	if s.proof == nil {
-		return
-	}
-	o.attempted.Add(1)
-	if response := c.ask("/write", nil, s.token, s.proof); response.StatusCode == http.StatusOK && response.Header.Get("Who") == o.name {
-		o.acknowledged.Add(1)
-		c.copies.Add(1)
-	}
-}
 
 // isOut uses all that there is of the sessions of an owner who has signed out.
 func (c *boundChaos) isOut(o *victim) {
@@ -392,7 +298,7 @@ func (c *boundChaos) isOut(o *victim) {
 		if s.proof != nil {
 			cookies = append(cookies, s.proof)
 		}
-		if who := c.ask("/", nil, cookies...).Header.Get("Who"); who != "" {
+		if who := c.thieves.ask("/", nil, cookies...).Header.Get("Who"); who != "" {
 			c.t.Errorf("session %d of %s was signed out, and is signed in as %q", n, o.name, who)
 		}
 	}
@@ -429,8 +335,8 @@ func (c *boundChaos) check() {
 	}
 	c.t.Logf("%d signed out, %d of %d others go on, %d of them bound, with %d increments acknowledged", out, goOn, len(c.owners)-out, bound, acknowledged)
 	c.t.Logf("%d registrations, %d refreshes, %d renewals, %d sessions closed, %d thieves refused, %d copies served",
-		c.registered.Load(), c.refreshed.Load(), c.renewed.Load(), c.closed.Load(), c.refused.Load(), c.copies.Load())
-	for _, n := range []int64{int64(out), int64(bound), acknowledged, c.refreshed.Load(), c.renewed.Load(), c.refused.Load(), c.copies.Load()} {
+		c.registered.Load(), c.refreshed.Load(), c.renewed.Load(), c.closed.Load(), c.thieves.refused.Load(), c.thieves.served.Load())
+	for _, n := range []int64{int64(out), int64(bound), acknowledged, c.refreshed.Load(), c.renewed.Load(), c.thieves.refused.Load()} {
 		if n == 0 {
 			c.t.Error("too little has happened to tell anything")
 		}
@@ -444,18 +350,16 @@ func (c *boundChaos) checkOwner(o *victim, response *http.Response) bool {
 	if low, high := o.acknowledged.Load(), o.attempted.Load(); int64(n) < low || int64(n) > high {
 		c.t.Errorf("%s counts %d, with %d acknowledged of %d", o.name, n, low, high)
 	}
-	c.note(o, response)
-	all := o.stolen()
-	last := all[len(all)-1]
-	holds := slices.ContainsFunc(o.credentials(), func(k *credential) bool { return k.id == last.id })
-	if !holds {
+	o.note(response)
+	last := o.latest()
+	if !slices.ContainsFunc(o.credentials(), func(k *credential) bool { return k.id == last.id }) {
 		return false
 	}
 	if response.Header.Get("Proved") != "true" || !c.close(o) {
 		c.t.Errorf("%s is not proved by its cookie, or that is not noted", o.name)
 	}
 	for range 5 {
-		c.steal(o)
+		c.thieves.steal(o.latest())
 	}
 	return true
 }
