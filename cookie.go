@@ -238,17 +238,35 @@ func (c Cookie) replace(h http.Header, cookies []*http.Cookie) {
 // caller, so that the usual single cookie costs no allocation.
 func (c Cookie) references(r *http.Request, now time.Time, room *[maxTokens]token.Reference) []token.Reference {
 	refs := room[:0]
-	for _, cookie := range r.CookiesNamed(c.Name) {
-		ref, ok := token.Parse(cookie.Value, now)
-		if !ok || slices.Contains(refs, ref) {
-			continue
+	for _, line := range r.Header["Cookie"] {
+		for pair := ""; line != ""; {
+			pair, line, _ = strings.Cut(line, ";")
+			ref, ok := token.Parse(valueOf(c.Name, pair), now)
+			if !ok || slices.Contains(refs, ref) {
+				continue
+			}
+			if len(refs) == maxTokens {
+				return nil
+			}
+			refs = append(refs, ref)
 		}
-		if len(refs) == maxTokens {
-			return nil
-		}
-		refs = append(refs, ref)
 	}
 	return refs
+}
+
+// valueOf returns the value of a pair of the header Cookie if it has this name, otherwise "". It finds what
+// r.CookiesNamed finds, as far as it can be a token, without the allocations of that.
+func valueOf(name, pair string) string {
+	const space = " \t"
+	found, value, _ := strings.Cut(pair, "=")
+	if strings.Trim(found, space) != name {
+		return ""
+	}
+	value = strings.TrimRight(value, space)
+	if n := len(value); n > 1 && value[0] == '"' && value[n-1] == '"' {
+		return value[1 : n-1]
+	}
+	return value
 }
 
 // boundPrefix begins the names of the cookies that prove the device of a session. Chrome refuses its own prefix for

@@ -7,28 +7,27 @@ import (
 	"net/http"
 )
 
-// An exchange is what one request and its response need, in one allocation. It is the context of the request.
+// An exchange is what one request and its response need, in one allocation. It is the context of the request. With more
+// than 512 bytes, its allocation would be a slower one.
 type exchange struct {
 	context.Context
-	manager *Manager
-	outer   *exchange // of the Manager around this one
+	outer   *exchange    // of the Manager around this one
+	request http.Request // as the handler gets it
 	session Session
 	writer  responseWriter
 }
 
-// newExchange returns the exchange, and the request that the handler gets.
-func newExchange(m *Manager, outer *exchange, w http.ResponseWriter, r *http.Request) (*exchange, *http.Request) {
+func newExchange(m *Manager, outer *exchange, w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{
 		Context: r.Context(),
-		manager: m,
 		outer:   outer,
 		session: Session{config: &m.config, keeper: &m.keeper, request: r},
 		writer:  responseWriter{inner: w, entry: snapshot(w.Header())},
 	}
-	inner := r.WithContext(x)
-	x.writer.session, x.writer.request = &x.session, inner
+	x.request = *r.WithContext(x)
+	x.writer.session, x.writer.request = &x.session, &x.request
 	x.writer.exposed = expose(&x.writer)
-	return x, inner
+	return x
 }
 
 func snapshot(h http.Header) http.Header {
@@ -41,7 +40,7 @@ func snapshot(h http.Header) http.Header {
 // of returns the exchange of m, which is x or one around it, or nil.
 func (x *exchange) of(m *Manager) *exchange {
 	for ; x != nil; x = x.outer {
-		if x.manager == m {
+		if x.session.keeper == &m.keeper {
 			return x
 		}
 	}

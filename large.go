@@ -23,8 +23,9 @@ type Large[T any] string
 // Get fetches the value. It takes up to StoreTimeout, or until the deadline of ctx. If another request has replaced or
 // deleted the value meanwhile, the session is loaded anew first, with all its values; the changes of this request stay.
 //
-// It returns ErrNoKey, wrapped, if there is none; ErrEnded or ErrRenewed if the session turns out to be over; an error
-// that does not show the value if that is not a T; and an error if the store has lost the value.
+// It returns ErrNoKey, wrapped, if there is none; an error that does not show the value if that is not a T; an error if
+// the store has lost the value; and ErrEnded or ErrRenewed if the session turns out to be over. The changes of this
+// request are dropped then, as by Sync, and the response does not say so.
 func (l Large[T]) Get(ctx context.Context, s *Session) (T, error) {
 	var value, none T
 	text, err := s.large(ctx, string(l))

@@ -179,19 +179,19 @@ func TestCauseOfTheStoresContextIsItsDeadline(t *testing.T) {
 			memory := testkit.NewMemory()
 			cookies, _ := testkit.Begin(t, testkit.NewManager(t, session.Config{Store: memory}), map[string]any{"n": 1})
 			asked := false
+			ctx, cancel := context.WithCancelCause(t.Context())
 			store := testkit.ContextStore{Store: memory, Given: func(ctx context.Context) {
 				asked = true
+				cancel(hungUp)
 				wait(ctx)
 				if err := context.Cause(ctx); err != context.DeadlineExceeded {
 					t.Errorf("the cause is %v", err)
 				}
 			}}
 			manager := testkit.NewManager(t, session.Config{Store: store, StoreTimeout: 10 * time.Millisecond})
-			ctx, cancel := context.WithCancelCause(t.Context())
 			r := httptest.NewRequestWithContext(ctx, "GET", "/", nil)
 			r.AddCookie(cookies[0])
 			manager.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				go cancel(hungUp)
 				_, _ = session.Load(context.WithValue(r.Context(), contextKey{}, 1))
 			})).ServeHTTP(httptest.NewRecorder(), r)
 			if !asked {

@@ -105,7 +105,7 @@ func TestCallerGoesOnBeforeItsNeighboursHaveTheirReplies(t *testing.T) {
 	p := poolOf(conn)
 	batch, calls := batchOf("a", "b")
 	for _, c := range calls {
-		c.done = make(chan struct{}, 1)
+		c.done = make(chan bool, 1)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -13,11 +13,11 @@ type call struct {
 	// A call that waits with others has a deadline and a channel that tells its caller that it is done. For any other
 	// call these fields are memory for a batch of itself.
 	deadline time.Time
-	done     chan struct{}
+	done     chan bool
 	single   [1]*call
 
-	first bool          // no other call of its kind was under way when it got its lane
-	trip  time.Duration // if so, the time from its flush to its replies
+	alone bool          // no other call of its kind was under way when it got its lane
+	trip  time.Duration // of the first call in a flush, from that to its replies
 
 	// The outcome.
 	sent    bool
@@ -30,7 +30,7 @@ type call struct {
 // wake tells the caller that the outcome is there. From then on the call is the caller's again.
 func (c *call) wake() {
 	if c.done != nil {
-		c.done <- struct{}{}
+		c.done <- true
 	}
 }
 
@@ -43,12 +43,14 @@ func (c *call) byItself() batch {
 // A batch is the calls that go out in one flush. Those that are done are nil.
 type batch []*call
 
-// A waiter is what a caller in the queue waits with.
+// A waiter is what a caller in the queue waits with. That is one channel, for a select of two costs more.
 type waiter struct {
-	done  chan struct{} // gets its one element when the outcome is there
+	done  chan bool // gets true when the outcome is there, and false when the time is up
 	timer *time.Timer
 }
 
 var waiters = sync.Pool{New: func() any {
-	return &waiter{make(chan struct{}, 1), time.NewTimer(time.Hour)}
+	w := &waiter{done: make(chan bool, 2)}
+	w.timer = time.AfterFunc(time.Hour, func() { w.done <- false })
+	return w
 }}

@@ -49,6 +49,17 @@ func head(value []byte) (head, rev []byte) {
 	return value, nil
 }
 
+// span is where in a value its head is, such that a GETRANGE finds it in no value of another length: counted from the end,
+// so that it moves with the length, as a value that begins with the head of another does not hold that head again. What
+// is a head as a whole is looked for with one byte more.
+func span(value []byte) (first, last int, start []byte) {
+	start, rev := head(value)
+	if rev == nil {
+		return 0, len(value), start
+	}
+	return -len(value), len(start) - len(value) - 1, start
+}
+
 // same reports whether a and b are one value of one session.
 func same(a, b []byte) bool {
 	aHead, _ := head(a)

@@ -51,7 +51,7 @@ func (calls batch) runOn(l lease) error {
 		default:
 			calls[i] = nil
 			c.replies = replies
-			if c.first {
+			if i == 0 {
 				c.trip = time.Since(flushed)
 			}
 			c.wake()

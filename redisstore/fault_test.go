@@ -161,6 +161,28 @@ func TestHungWithoutDeadline(t *testing.T) {
 	}
 }
 
+// A large value does not fit into what the system buffers, and a server that hangs takes no more of it.
+func TestHungWhileWriting(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	store, err := redisstore.Open(server.URL(), redisstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close()
+	if err := store.Ping(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	v := value(strings.Repeat("x", 32<<20))
+	server.Stop()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	_, err = store.Save(ctx, "1", nil, v, time.Minute)
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v; want a timeout", err)
+	}
+}
+
 // A server that accepts and then says nothing must not hold a TLS handshake beyond the deadline.
 func TestHungHandshake(t *testing.T) {
 	t.Parallel()

@@ -25,6 +25,15 @@ func besides(key, name string) string {
 	return "{" + key + "}:" + name
 }
 
+// address is the key of an ID for a Client, which may have to choose a server. The pool of this package has one server,
+// and looks at no key.
+func (s *Store) address(id string) string {
+	if s.own != nil {
+		return ""
+	}
+	return s.key(id)
+}
+
 // A user is where it is stored what one user has.
 type user struct {
 	name  string

@@ -40,7 +40,7 @@ type lanes struct {
 	least, most  int // lanes for small calls
 
 	reply atomic.Int64 // about the size of a reply: how large the next one will be is not known before
-	trip  atomic.Int64 // about the shortest time between a flush and its reply, where no other call was under way
+	trip  atomic.Int64 // about the shortest time between a flush and its first reply
 }
 
 // newLanes are lanes on at most limit connections, half of them for each kind; 0 is no limit.
@@ -66,7 +66,7 @@ func (l *lanes) do(ctx context.Context, commands []Command) (replies []any, lost
 	}
 	l.learn(c)
 	if c.trip > 0 && l.kind(c) == &l.small {
-		l.measure(c.trip)
+		l.measure(c.trip, c.alone)
 	}
 	return c.replies, c.lost, c.err
 }
@@ -115,10 +115,13 @@ func (l *lanes) learn(c *call) {
 }
 
 // measure makes the number of lanes follow the round trip. What is longer than before may be so because somebody else
-// keeps Redis or this process busy, and more lanes would make that worse. So it counts for little, and only what lasts
-// counts.
-func (l *lanes) measure(trip time.Duration) {
+// keeps Redis or this process busy, and more lanes would make that worse. So it counts for little, and only that of a
+// call that was alone counts. What is shorter shows how near Redis is, whoever it was.
+func (l *lanes) measure(trip time.Duration, alone bool) {
 	if known := time.Duration(l.trip.Load()); known > 0 {
+		if trip >= known && !alone {
+			return
+		}
 		trip = min(trip, known+known/64)
 	}
 	l.trip.Store(int64(trip))
@@ -164,7 +167,7 @@ func (g *group) enter(c *call) bool {
 		return false
 	}
 	g.taken++
-	c.first = g.taken == 1
+	c.alone = g.taken == 1
 	return true
 }
 
@@ -174,14 +177,11 @@ func (g *group) wait(c *call) bool {
 	w.timer.Reset(time.Until(c.deadline))
 	c.done = w.done
 	g.join(c)
-	select {
-	case <-w.done:
-		w.timer.Stop()
-		waiters.Put(w)
-		return true
-	case <-w.timer.C:
-		return false // w.done may still get its element, so w is not used again
+	inTime := <-w.done
+	if inTime && w.timer.Stop() {
+		waiters.Put(w) // else w.done may still get an element
 	}
+	return inTime
 }
 
 // join queues c, and takes a lane for the queue if one is free.
@@ -206,12 +206,17 @@ func (g *group) leave() {
 	go g.drain()
 }
 
-// drain runs batches on a lane until no call waits.
+// drain runs batches on a lane until no call waits. Unless there are more calls than fit in one, those whose callers can
+// run now go along: each flush costs as much as several calls.
 func (g *group) drain() {
 	var calls batch
+	full := false
 	for {
+		if !full {
+			runtime.Gosched()
+		}
 		var deadline time.Time
-		if calls, deadline = g.take(calls[:0]); len(calls) == 0 {
+		if calls, deadline, full = g.take(calls[:0]); len(calls) == 0 {
 			return
 		}
 		ctx, cancel := context.WithDeadline(context.Background(), deadline)
@@ -220,14 +225,15 @@ func (g *group) drain() {
 	}
 }
 
-// take moves the calls of the next flush from the queue to calls, and returns the latest of their deadlines. If there are
-// none, or too many lanes, it frees the lane. A call whose deadline has passed is left out; its caller has gone.
-func (g *group) take(calls batch) (_ batch, deadline time.Time) {
+// take moves the calls of the next flush from the queue to calls, and returns the latest of their deadlines, and
+// whether others are left. If there are none, or too many lanes, it frees the lane. A call whose deadline has passed is left
+// out; its caller has gone.
+func (g *group) take(calls batch) (_ batch, deadline time.Time, full bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.taken > g.limit {
 		g.taken--
-		return calls, deadline
+		return calls, deadline, false
 	}
 	now, room, seen := time.Now(), maxBatch, 0
 	for _, c := range g.queue {
@@ -247,5 +253,5 @@ func (g *group) take(calls batch) (_ batch, deadline time.Time) {
 	if len(calls) == 0 {
 		g.taken--
 	}
-	return calls, deadline
+	return calls, deadline, len(g.queue) > 0
 }

@@ -253,15 +253,21 @@ func TestSmallCallsHaveMoreLanesWhereRedisIsFar(t *testing.T) {
 		if test.trip == time.Second {
 			l.trip.Store(0)
 		}
-		if l.measure(test.trip); l.small.limit != test.want {
+		if l.measure(test.trip, true); l.small.limit != test.want {
 			t.Errorf("%v: %d lanes; want %d", test.trip, l.small.limit, test.want)
 		}
 	}
 	for range 1000 {
-		l.measure(5 * time.Millisecond)
+		l.measure(5*time.Millisecond, true)
 	}
 	if l.small.limit < 49 {
 		t.Errorf("a round trip that stays long: %d lanes", l.small.limit)
+	}
+	if l.measure(time.Second, false); l.small.limit < 49 || l.small.limit > 50 {
+		t.Errorf("a call behind others that took long: %d lanes", l.small.limit)
+	}
+	if l.measure(30*time.Microsecond, false); l.small.limit != l.least {
+		t.Errorf("a call behind others that took short: %d lanes; want %d", l.small.limit, l.least)
 	}
 	if l := newLanes(10, nil); l.most != 5 {
 		t.Errorf("with MaxActive 10: up to %d lanes", l.most)

@@ -2,7 +2,6 @@ package redisstore
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"github.com/sessionkv/session/driver"
@@ -13,19 +12,17 @@ var _ driver.Large = (*Store)(nil)
 // LoadLarge implements [driver.Large]: with the commands of Load, and ahead of them a PEXPIRE of the parts, which must not
 // end before the value if the connection breaks in between.
 func (s *Store) LoadLarge(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
-	key, member := s.key(id), member(id)
-	commands := []Command{keepParts(key, ttl), cmd("GETEX", key, "PX", milliseconds(ttl))}
-	if member != "" {
-		commands = slices.Insert(commands, 1, cmd("ZRANK", s.userOf(id).list, member))
-	}
-	replies, _, err := s.client.Do(ctx, key, commands...)
-	if err == nil {
-		err = firstRefusal(replies[:1])
-	}
+	load, commands := s.loads.of(s.prefix, id, milliseconds(ttl))
+	copy(load.keep[:], keepParts(s.key(id), ttl).Args)
+	replies, _, err := s.client.Do(ctx, s.address(id), commands...)
 	if err != nil {
+		return nil, s.failed("load", id, err) // load is not used again: the client may still be sending it
+	}
+	s.loads.put(load)
+	if err := firstRefusal(replies[:1]); err != nil {
 		return nil, s.failed("load", id, err)
 	}
-	value, _, err := found(replies[1:], member != "")
+	value, _, err := found(replies[1:], driver.UserOf(id) != "")
 	return value, s.failed("load", id, err)
 }
 

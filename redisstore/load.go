@@ -11,18 +11,13 @@ import (
 
 // Load implements [driver.Store] with one GETEX. For the ID of a user, a ZRANK goes ahead of it.
 func (s *Store) Load(ctx context.Context, id string, ttl time.Duration) ([]byte, error) {
-	key, member := s.key(id), member(id)
-	load := s.loads.of(key, member, milliseconds(ttl))
-	commands := load.commands[:]
-	if member == "" {
-		commands = commands[1:]
-	}
-	replies, _, err := s.client.Do(ctx, key, commands...)
+	load, commands := s.loads.of(s.prefix, id, milliseconds(ttl))
+	replies, _, err := s.client.Do(ctx, s.address(id), commands[1:]...)
 	if err != nil {
 		return nil, s.failed("load", id, err) // load is not used again: the client may still be sending it
 	}
 	s.loads.put(load)
-	value, _, err := found(replies, member != "")
+	value, _, err := found(replies, driver.UserOf(id) != "")
 	return value, s.failed("load", id, err)
 }
 

@@ -1,48 +1,66 @@
 package redisstore
 
-import "sync"
+import (
+	"sync"
+
+	"github.com/sessionkv/session/driver"
+)
 
 // loads keeps the commands of loads to use them again, because loads are the most frequent operation. Otherwise the
 // arguments of each would cost an allocation.
 type loads struct{ pool sync.Pool }
 
-// A load is GETEX key PX ttl. For the ID of a user, ZRANK list member goes ahead of it.
+// A load is GETEX key PX ttl. For the ID of a user, ZRANK list member goes ahead of it. The first command is a PEXPIRE of
+// the parts, which is only for sessions that have some.
 type load struct {
 	ttl      int64
+	keep     [2]any
 	rank     [2]any // bytes in place of strings, which would be allocated anew as arguments
 	get      [3]any
-	commands [2]Command
+	ofUser   [3]Command
+	ofNobody [2]Command
 }
 
 // listName ends the key of a user's list. It stands where the key of a value has the member.
 const listName = "user"
 
-// of returns a load of the value of key. member is "" if its ID has no user.
-func (l *loads) of(key, member string, ttl int64) *load {
+// of returns a load of the value of an ID, and its commands.
+func (l *loads) of(prefix, id string, ttl int64) (*load, []Command) {
 	c, ok := l.pool.Get().(*load)
 	if !ok {
 		c = &load{get: [3]any{1: "PX"}}
-		c.commands = [2]Command{{"ZRANK", c.rank[:]}, {"GETEX", c.get[:]}}
+		keep, get := Command{"PEXPIRE", c.keep[:]}, Command{"GETEX", c.get[:]}
+		c.ofUser = [3]Command{keep, {"ZRANK", c.rank[:]}, get}
+		c.ofNobody = [2]Command{keep, get}
 	}
-	set(&c.get[0], key, "")
 	if c.ttl != ttl {
 		c.ttl, c.get[2] = ttl, ttl
 	}
-	if member != "" {
-		set(&c.rank[0], key[:len(key)-len(member)], listName)
-		set(&c.rank[1], member, "")
+	user := driver.UserOf(id)
+	if user == "" {
+		set(&c.get[0], prefix, id)
+		return c, c.ofNobody[:]
 	}
-	return c
+	set(&c.get[0], prefix, "{", user, "}", id[len(user):])
+	set(&c.rank[0], prefix, "{", user, "}:", listName)
+	set(&c.rank[1], id[len(user)+len(":"):])
+	return c, c.ofUser[:]
 }
 
 // set makes an argument of a text. It uses the memory of the argument before if the text has the same length.
-func set(arg *any, begin, end string) {
+func set(arg *any, parts ...string) {
+	length := 0
+	for _, part := range parts {
+		length += len(part)
+	}
 	memory, _ := (*arg).([]byte)
-	if len(memory) != len(begin)+len(end) || memory == nil {
-		memory = make([]byte, len(begin)+len(end))
+	if len(memory) != length || memory == nil {
+		memory = make([]byte, length)
 		*arg = memory
 	}
-	copy(memory[copy(memory, begin):], end)
+	for _, part := range parts {
+		memory = memory[copy(memory, part):]
+	}
 }
 
 func (l *loads) put(c *load) { l.pool.Put(c) }

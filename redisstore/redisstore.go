@@ -77,6 +77,7 @@ type Store struct {
 	watcher *pool // own for NoScripts, otherwise nil
 	prefix  string
 	loads   loads
+	saves   saves
 	ifEqual ifEqual
 }
 

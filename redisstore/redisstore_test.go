@@ -205,7 +205,7 @@ func TestKeyOfAnotherTypeIsNotFoundAndLeftAlone(t *testing.T) {
 	}
 }
 
-// STRLEN of an empty string and of nothing are the same.
+// GETRANGE of an empty string and of nothing are the same.
 func TestEmptyValueIsNotNothing(t *testing.T) {
 	t.Parallel()
 	real, fake := redistest.Start(t), miniredis.RunT(t)

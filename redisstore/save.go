@@ -3,6 +3,7 @@ package redisstore
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"time"
 
 	"github.com/gomodule/redigo/redis"
@@ -84,8 +85,13 @@ func (s *Store) compareAndSet(ctx context.Context, c change) (answer any, lost, 
 
 // replaceIfEqual is replaceByScript with one SET, which compares the whole value.
 func (s *Store) replaceIfEqual(ctx context.Context, c change) (answer any, lost, err error) {
-	reply, lost, err := s.behind(ctx, c.first, "SET", c.key, c.value, "IFEQ", c.was, "PX", c.ttl)
-	if err == nil && reply != nil {
+	save := s.saves.ifEqualOf(c)
+	replies, lost, err := s.client.Do(ctx, c.key, behind(c.first, save.commands[:])...)
+	if err == nil {
+		s.saves.putIfEqual(save) // else it is not used again: the client may still be sending it
+		err = firstRefusal(replies)
+	}
+	if err == nil && replies[len(replies)-1] != nil {
 		return changed, lost, nil
 	}
 	if err == nil {
@@ -93,6 +99,23 @@ func (s *Store) replaceIfEqual(ctx context.Context, c change) (answer any, lost,
 	}
 	if refusedWith(err, "WRONGTYPE") {
 		return foreign, lost, nil
+	}
+	return answer, lost, err
+}
+
+// replaceByScript puts the new value aside and runs replaceScript, both in one flush, and returns the script's answer.
+func (s *Store) replaceByScript(ctx context.Context, c change) (answer any, lost, err error) {
+	_, rev := head(c.value)
+	if rev == nil {
+		rev = []byte(rand.Text())
+	}
+	save := s.saves.stagedOf(c, string(rev))
+	answer, lost, err = replaceScript.send(ctx, s.client, c.key, behind(c.first, save.commands[:]))
+	if err == nil || refusedWith(err, "") {
+		s.saves.putStaged(save) // else it is not used again: the client may still be sending it
+	}
+	if current, ok := answer.([]byte); ok && same(current, c.value) {
+		return changed, lost, nil // even if the SET was refused: an attempt whose reply was lost has done all
 	}
 	return answer, lost, err
 }

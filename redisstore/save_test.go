@@ -1,6 +1,7 @@
 package redisstore_test
 
 import (
+	"crypto/rand"
 	"errors"
 	"strings"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"github.com/alicebob/miniredis/v2/server"
 
 	"github.com/sessionkv/session/driver"
+	"github.com/sessionkv/session/internal/redistest"
 	"github.com/sessionkv/session/redisstore"
 )
 
@@ -39,6 +41,37 @@ func TestNoScriptsSeesAChangeBetweenItsRoundTrips(t *testing.T) {
 			mustSave(t, store, "2", nil, value("1")) // the connection is fit for use
 		})
 	}
+}
+
+// A value is another one if its length or its beginning differs, on each server.
+func TestSaveFindsAnotherValue(t *testing.T) {
+	eachMode(t, func(t *testing.T, options redisstore.Options) {
+		for name, addr := range map[string]string{"miniredis": miniredis.RunT(t).Addr(), "server": redistest.Start(t).Addr()} {
+			store := open(t, addr, options)
+			revised := longValue("1")
+			for _, test := range []struct{ was, stored string }{
+				{string(revised), string(revised[:len(revised)-1])},
+				{string(revised), string(revised) + " "},
+				{string(revised), string(revised[:20])},
+				{string(revised), "1"},
+				{string(revised), ""},
+				{string(revised), string(longValue("1"))},
+				{"1", "11"},
+				{"1", "21"},
+				{"11", "1"},
+				{"1", ""},
+				{"", "1"},
+			} {
+				id := rand.Text()
+				mustSave(t, store, id, nil, []byte(test.stored))
+				current, err := store.Save(t.Context(), id, []byte(test.was), value("2"), time.Minute)
+				if err != driver.ErrConflict || string(current) != test.stored {
+					t.Errorf("%s: Save over %.30q instead of %.30q = %.30q, %v", name, test.stored, test.was, current, err)
+				}
+				mustSave(t, store, id, []byte(test.stored), value("3"))
+			}
+		}
+	})
 }
 
 // The value that was in the way of a new one may be gone when it is read.

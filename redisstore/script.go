@@ -3,7 +3,6 @@ package redisstore
 import (
 	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/sha1"
 	"fmt"
 )
@@ -16,21 +15,27 @@ func newScript(text string) script {
 }
 
 // run runs a script behind the commands of first, in one flush. If Redis does not know the script yet, it sends its
-// text. It returns the script's answer if the commands were not refused.
+// text. It returns the script's answer, and the refusal of a command if there is one.
 func (sc script) run(ctx context.Context, client Client, first []Command, keys []string, args ...any) (answer any, lost, err error) {
-	run := sc.command("EVALSHA", sc.hash, keys, args)
-	replies, lost, err := client.Do(ctx, keys[0], append(first, run)...)
+	all := make([]any, 0, 2+len(keys)+len(args))
+	all = append(all, sc.hash, len(keys))
+	for _, key := range keys {
+		all = append(all, key)
+	}
+	return sc.send(ctx, client, keys[0], append(first, cmd("EVALSHA", append(all, args...)...)))
+}
+
+// send is run of commands whose last is the EVALSHA.
+func (sc script) send(ctx context.Context, client Client, key string, commands []Command) (answer any, lost, err error) {
+	replies, lost, err := client.Do(ctx, key, commands...)
 	if err != nil {
 		return nil, nil, err
 	}
-	answer = replies[len(replies)-1]
-	if answer == changed {
-		return answer, lost, nil // even if a command was refused: an attempt whose reply was lost has done all
-	}
+	last := len(replies) - 1
 	if err = firstRefusal(replies); !refusedWith(err, "NOSCRIPT") {
-		return answer, lost, err
+		return replies[last], lost, err
 	}
-	replies, again, err := client.Do(ctx, keys[0], sc.command("EVAL", sc.text, keys, args))
+	replies, again, err := client.Do(ctx, key, cmd("EVAL", append([]any{sc.text}, commands[last].Args[1:]...)...))
 	if err == nil {
 		err = firstRefusal(replies)
 	}
@@ -40,58 +45,29 @@ func (sc script) run(ctx context.Context, client Client, first []Command, keys [
 	return replies[0], cmp.Or(lost, again), nil
 }
 
-// command is the EVAL or EVALSHA of a script.
-func (sc script) command(name, what string, keys []string, args []any) Command {
-	all := make([]any, 0, 2+len(keys)+len(args))
-	all = append(all, what, len(keys))
-	for _, key := range keys {
-		all = append(all, key)
-	}
-	return Command{name, append(all, args...)}
-}
-
 // stagedTTL is how long, in milliseconds, a staged value lives if the script that would use it never comes.
 const stagedTTL = 10_000
 
 // replaceScript puts the staged value into the place of a session's, if that has the length and the head of what was
-// loaded. Values stay out of Lua, because its cost grows with them. Only a conflict is an exception.
+// loaded. Values stay out of Lua, because its cost grows with them. Only a conflict is an exception. If an attempt has
+// done all and its reply was lost, the script says that the new value is in the way.
 //
 // The script runs on every server and on miniredis. Therefore it has no shebang, no cjson, and no answer that depends
-// on an error's text.
+// on an error's text. Each call from Lua costs, and so does each number that becomes a text.
 var replaceScript = newScript(`
 local session, staged = KEYS[1], KEYS[2]
-local wasLength, wasHead, newLength, newHead, ttl = unpack(ARGV)
+local first, last, head, ttl = unpack(ARGV)
 
--- 0 if there is no key, no number if it has another type
-local length = redis.pcall('STRLEN', session)
-local function holds(wanted, head)
-	return length == tonumber(wanted) and redis.call('GETRANGE', session, 0, #head - 1) == head
-		and (length > 0 or redis.call('TYPE', session).ok == 'string')
-end
-
-if holds(wasLength, wasHead) then
+local found = redis.pcall('GETRANGE', session, first, last)
+-- nothing is found in an empty value, and where there is none
+if found == head and (head ~= '' or redis.call('TYPE', session).ok == 'string') then
 	local renamed = redis.pcall('RENAME', staged, session)
 	-- evicted, or not allowed
 	if renamed.err then return redis.call('TYPE', staged).ok == 'none' and 3 or renamed end
-else
-	redis.call('UNLINK', staged)
-	-- another type, nothing, or an empty value, which is 0 in Lua and so true
-	if type(length) ~= 'number' then return redis.call('TYPE', session).ok == 'string' and length or 2 end
-	-- a value that is not the new one; if it is, a reply was lost
-	if not holds(newLength, newHead) then return redis.call('GET', session) end
+	redis.call('PEXPIRE', session, ttl)
+	return 1
 end
-redis.call('PEXPIRE', session, ttl)
-return 1`)
-
-// replaceByScript puts the new value aside and runs replaceScript, both in one flush, and returns the script's answer.
-func (s *Store) replaceByScript(ctx context.Context, c change) (answer any, lost, err error) {
-	wasHead, _ := head(c.was)
-	newHead, rev := head(c.value)
-	if rev == nil {
-		rev = []byte(rand.Text())
-	}
-	staged := besides(c.key, string(rev))
-	aside := append(make([]Command, 0, 2+len(c.first)), c.first...)
-	aside = append(aside, cmd("SET", staged, c.value, "PX", stagedTTL))
-	return replaceScript.run(ctx, s.client, aside, []string{c.key, staged}, len(c.was), wasHead, len(c.value), newHead, c.ttl)
-}
+redis.call('UNLINK', staged)
+-- another type, or not allowed
+if type(found) ~= 'string' then return redis.call('TYPE', session).ok == 'string' and found or 2 end
+return redis.call('GET', session)`)

@@ -18,7 +18,8 @@ import (
 type action uint8
 
 func (a action) String() string {
-	return [...]string{"write", "sync", "flush", "sign in", "renew", "destroy", "end others", "end all", "change credential", "end one"}[a]
+	return [...]string{"write", "sync", "flush", "sign in", "renew", "destroy", "end others",
+		"set large", "read large", "delete large", "end all", "change credential", "end one"}[a]
 }
 
 const (
@@ -29,6 +30,9 @@ const (
 	renewing
 	destroying
 	endingOthers
+	storingLarge
+	readingLarge
+	deletingLarge
 
 	endingAll
 	changingCredential
@@ -72,6 +76,7 @@ type round struct {
 	parent  string // the ID before
 	late    bool   // parent was renewed by another request before it was loaded
 	writes  []int
+	larges  []int    // large values, which later ones replace
 	stored  []string // IDs that are not of this actor's making
 	ended   []string // such IDs too
 	destroy bool
@@ -173,11 +178,18 @@ func (a *actor) do(do action, w http.ResponseWriter, r *http.Request) {
 		a.begin()
 		if s.Destroy(); !a.faulty {
 			a.world.forbid(a.writes)
+			a.world.forbid(a.larges)
 		}
-		a.writes, a.others = nil, false
+		a.writes, a.larges, a.others = nil, nil, false
 		a.destroy = a.destroy || a.parent != "" && s.ID() == "" && !a.late
 	case endingOthers:
 		a.others = s.EndOthers(session.ByUser) == nil
+	case storingLarge:
+		a.storeLarge()
+	case readingLarge:
+		a.readLarge(r.Context())
+	case deletingLarge:
+		a.deleteLarge()
 	}
 }
 
@@ -220,6 +232,7 @@ func (a *actor) signIn(ctx context.Context) {
 	a.rest()
 	if err := a.session.SignIn(in); err == nil {
 		a.world.own(a.user, a.writes)
+		a.world.own(a.user, a.larges)
 		_ = serial.Set(a.session, a.world.signIn(a.user, credential, a.stamped))
 	}
 }
@@ -256,6 +269,7 @@ func (a *actor) saved(err error) {
 		w.count(refusal(err))
 		if !before.destroy {
 			w.forbid(before.writes)
+			w.forbid(before.larges)
 		}
 		if errors.Is(err, session.ErrRenewed) && len(before.ended) > 0 && !before.others {
 			w.broken("N2", "answered ErrRenewed, but %v were ended", before.ended)

@@ -2,6 +2,7 @@ package campaign
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -21,7 +22,7 @@ import (
 
 // TestChaos lets nodes count in shared sessions, by real HTTP, while their Redis is killed, stopped and restarted at
 // random. In the end each acknowledged increment is counted once, each acknowledged key is there, and no session whose
-// destruction was acknowledged is.
+// destruction was acknowledged is. Large values belong to what else their sessions have.
 //
 // SESSION_CHAOS sets how long it goes on, and SESSION_SEED repeats its faults.
 func TestChaos(t *testing.T) {
@@ -112,6 +113,13 @@ func (c *chaos) serve(w http.ResponseWriter, r *http.Request) {
 		if err == nil {
 			err = s.Set(r.URL.Query().Get("key"), n)
 		}
+		if err == nil && n%5 == 0 {
+			err = storeFile(s, n)
+		}
+	case "/read":
+		if err = readFile(r.Context(), s); errors.Is(err, errWrongFile) {
+			c.t.Errorf("session %s: %v", id, err)
+		}
 	case "/destroy":
 		s.Destroy()
 	}
@@ -200,6 +208,9 @@ func (c *chaos) count(worker int) {
 			continue
 		}
 		s.acknowledged.Add(1)
+		if i%5 == 0 {
+			c.post((i+1)%len(c.nodes), "/read", s.cookie)
+		}
 		s.mu.Lock()
 		s.keys[key] = i
 		s.mu.Unlock()
@@ -253,6 +264,9 @@ func (c *chaos) check() {
 	if acknowledged == 0 || len(c.destroyed) == 0 {
 		c.t.Errorf("nothing was acknowledged")
 	}
+	b := testkit.NewBackend(c.t, c.redis.Addr())
+	checkParts(c.t, b)
+	checkNamed(c.t, b)
 	c.t.Logf("%d of %d increments acknowledged, %d sessions destroyed", acknowledged, attempted, len(c.destroyed))
 }
 

@@ -1,6 +1,7 @@
 package campaign
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -70,7 +71,7 @@ func newUserChaos(t *testing.T) *userChaos {
 	c := &userChaos{chaos: chaos{t: t, redis: redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")}}
 	c.managers = c.open(session.Config{Cookie: session.Cookie{InsecureHTTP: true}})
 	for _, manager := range c.managers {
-		node := httptest.NewServer(manager.HandlerFunc(serveUser))
+		node := httptest.NewServer(manager.HandlerFunc(c.serveUser))
 		t.Cleanup(node.Close)
 		c.nodes = append(c.nodes, node)
 	}
@@ -92,7 +93,7 @@ func (c *chaos) open(config session.Config) (managers []*session.Manager) {
 }
 
 // serveUser does what the path says and answers with the user.
-func serveUser(w http.ResponseWriter, r *http.Request, s *session.Session) {
+func (c *userChaos) serveUser(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	var err error
 	switch action, user, _ := strings.Cut(strings.Trim(r.URL.Path, "/"), "/"); action {
 	case "sign-in":
@@ -102,6 +103,13 @@ func serveUser(w http.ResponseWriter, r *http.Request, s *session.Session) {
 	case "count":
 		if s.User() != "" {
 			err = visits.Update(s, func(n int) int { return n + 1 })
+		}
+		if err == nil && s.User() != "" {
+			err = storeFile(s, rand.IntN(1000))
+		}
+	case "read":
+		if err = readFile(r.Context(), s); errors.Is(err, errWrongFile) {
+			c.t.Errorf("session %s: %v", s.ID(), err)
 		}
 	case "end-others":
 		err = s.EndOthers(session.ByUser)
@@ -163,7 +171,7 @@ func (c *userChaos) round(user string, round int) {
 	var busy sync.WaitGroup
 	for _, d := range []*device{phone, laptop} {
 		busy.Go(func() {
-			for _, path := range []string{"/count", "/renew", "/count", "/renew"} {
+			for _, path := range []string{"/count", "/renew", "/read", "/count", "/read", "/renew"} {
 				c.ask(d, d.latest(), path)
 			}
 		})
@@ -251,6 +259,8 @@ func (c *userChaos) checkKeys() {
 			c.t.Errorf("%s has no time to live", key)
 		}
 	}
+	checkParts(c.t, b)
+	checkNamed(c.t, b)
 	users := map[string]bool{}
 	for _, d := range slices.Concat(c.over.all, c.living.all) {
 		users[d.user] = true

@@ -65,6 +65,7 @@ var hostileHeaders = map[string]struct {
 	"white space around the field":    {"Cookie:  \t N=T \t ", "200 alice", 1},
 	"two that live":                   {"Cookie: N=T; N=O", "200 nobody", 2},
 	"two that live, two fields":       {"Cookie: N=O\r\nCookie: N=T", "200 nobody", 2},
+	"white space around the name":     {"Cookie: a=b ;\t __Host-session \t=T", "200 alice", 1},
 	"a space before the value":        {"Cookie: N= T", "200 nobody", 0},
 	"a space in the value":            {"Cookie: N=T T", "200 nobody", 0},
 	"a comma in place of a semicolon": {"Cookie: N=T,N=O", "200 nobody", 0},

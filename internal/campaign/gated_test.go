@@ -30,9 +30,11 @@ func call[T any](s gatedStore, what string, do func() (T, error)) (result T, err
 	a.calls++
 	defer func() { a.world.note(a, "%s: %v", what, err) }()
 	if a.calls == a.crashAt {
+		a.world.faults = true
 		panic(crashed{})
 	}
 	fails := a.calls == a.failAt
+	a.world.faults = a.world.faults || fails
 	if fails && a.failsBefore {
 		a.faulty = true
 		return result, errFault
@@ -65,12 +67,16 @@ func (s gatedStore) Peek(ctx context.Context, id string) ([]byte, time.Duration,
 }
 
 func (s gatedStore) Save(ctx context.Context, id string, was, value []byte, ttl time.Duration) ([]byte, error) {
-	return call(s, "Save "+id, func() ([]byte, error) {
+	return s.save("Save ", id, was, func() ([]byte, error) { return s.UserStore.Save(ctx, id, was, value, ttl) })
+}
+
+func (s gatedStore) save(what, id string, was []byte, do func() ([]byte, error)) ([]byte, error) {
+	return call(s, what+id, func() ([]byte, error) {
 		s.actor.world.know(id)
 		if was == nil {
 			s.actor.fresh[id] = true
 		}
-		current, err := s.UserStore.Save(ctx, id, was, value, ttl)
+		current, err := do()
 		if err == nil && !s.actor.fresh[id] {
 			s.actor.stored = append(s.actor.stored, id)
 		}

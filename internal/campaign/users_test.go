@@ -35,6 +35,9 @@ import (
 //   - N4: what a user wrote is in no session of somebody else, and not to be had with the token of before.
 //   - N5: a second renewal of a visitor's session has what the visitor had, which is acknowledged: N1 says so.
 //   - N6: no load takes a renewal for a sign-out.
+//   - L1: a large value that is read, or named, belongs to the rest of its session.
+//   - L2: what a session names, or a marker that counts, is there.
+//   - L3: in the end there is nothing that no session names, but for what a visitor's marker keeps for its half minute.
 func TestUsersInEverySchedule(t *testing.T) {
 	t.Parallel()
 	t.Run("memstore", func(t *testing.T) {
@@ -42,7 +45,8 @@ func TestUsersInEverySchedule(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			schedules(t, 2000, func(seed uint64) string {
 				store := new(memstore.Store)
-				w := newWorld(seed, memoryView(store), counts)
+				w := newWorld(seed, nil, counts)
+				w.view = memoryView(store, w.parts)
 				w.run(func() testkit.UserStore { return store }, func() { time.Sleep(31 * time.Second) })
 				return w.failure
 			})
@@ -98,6 +102,7 @@ func checkCounts(t *testing.T, counts map[string]int) {
 	for _, what := range []string{
 		"crash", "end of all", "end of one", "end of the others", "late load", "load of a user's renewed session", "renewal",
 		"second renewal", "second renewal with nothing", "second renewal of another user", "destroy", "ErrRenewed", "ErrEnded", "ErrRevoked", "ErrLimit",
+		"large value set", "large value read", "part that has gone", "end without a fault",
 	} {
 		if counts[what] < 10 {
 			t.Errorf("%q was there %d times", what, counts[what])
@@ -105,13 +110,26 @@ func checkCounts(t *testing.T, counts map[string]int) {
 	}
 }
 
-// memoryView looks into a memstore.
-func memoryView(store *memstore.Store) func(ids []string) []found {
+// found is what a store has under an ID.
+type found struct {
+	text   string
+	listed bool              // or of nobody
+	parts  map[string]string // texts by names
+	hasty  bool              // the parts have less time to live
+}
+
+// memoryView looks into a memstore, whose parts are among those of these names.
+func memoryView(store *memstore.Store, parts map[string][]string) func(ids []string) []found {
 	return func(ids []string) []found {
 		all := make([]found, len(ids))
 		for i, id := range ids {
 			value, _, err := store.Peek(context.Background(), id)
-			all[i] = found{string(value), !errors.Is(err, driver.ErrRemoved)}
+			all[i] = found{string(value), !errors.Is(err, driver.ErrRemoved), map[string]string{}, false}
+			for _, name := range parts[id] {
+				if text, err := store.Part(context.Background(), id, name); err == nil {
+					all[i].parts[name] = string(text)
+				}
+			}
 		}
 		return all
 	}
@@ -121,24 +139,34 @@ func memoryView(store *memstore.Store) func(ids []string) []found {
 func redisView(t *testing.T, conn redis.Conn) func(ids []string) []found {
 	return func(ids []string) []found {
 		for _, id := range ids {
-			key := "session:" + id
+			key, parts := "session:"+id, "{session:"+id+"}:large"
 			if user := driver.UserOf(id); user != "" {
 				key = "session:{" + user + "}" + id[len(user):]
+				parts = key + ":large"
 				_ = conn.Send("ZSCORE", "session:{"+user+"}:user", id[len(user)+1:])
 			} else {
 				_ = conn.Send("ECHO", "of nobody")
 			}
 			_ = conn.Send("GET", key)
+			_ = conn.Send("PTTL", key)
+			_ = conn.Send("HGETALL", parts)
+			_ = conn.Send("PTTL", parts)
 		}
 		_ = conn.Flush()
 		all := make([]found, len(ids))
 		for i := range ids {
 			listed, err := conn.Receive()
 			value, err2 := redis.String(conn.Receive())
-			if err != nil || err2 != nil && err2 != redis.ErrNil {
-				t.Fatal(err, err2)
+			ttl, err3 := redis.Int64(conn.Receive())
+			parts, err4 := redis.StringMap(conn.Receive())
+			partsTTL, err5 := redis.Int64(conn.Receive())
+			if err2 == redis.ErrNil {
+				err2 = nil
 			}
-			all[i] = found{value, listed != nil}
+			if err := errors.Join(err, err2, err3, err4, err5); err != nil {
+				t.Fatal(err)
+			}
+			all[i] = found{value, listed != nil, parts, len(parts) > 0 && partsTTL < ttl}
 		}
 		return all
 	}
@@ -147,6 +175,11 @@ func redisView(t *testing.T, conn redis.Conn) func(ids []string) []found {
 // run lets actors act, of which one goes on at a time. wait lets so much time pass that markers are over; nil for none.
 func (w *world) run(node func() testkit.UserStore, wait func()) {
 	refuse := w.random.IntN(2) == 0
+	w.faulty = w.random.IntN(3) > 0
+	w.requests = requests
+	if w.random.IntN(2) == 0 {
+		w.requests = actionsOnLarge
+	}
 	w.limit = w.random.IntN(3)
 	refuse = refuse && w.limit > 0
 	var waiting []*actor
@@ -158,6 +191,7 @@ func (w *world) run(node func() testkit.UserStore, wait func()) {
 			a.enter(node(), w.limit, refuse)
 			go a.run(w.arrived)
 		case len(waiting) == 0:
+			w.atRest()
 			return
 		case wait != nil && w.random.IntN(50) == 0 && areResting(waiting):
 			wait()
@@ -188,6 +222,13 @@ func areResting(actors []*actor) bool {
 var requests = []action{
 	writing, writing, writing, writing, syncing, syncing, syncing, flushing,
 	signingIn, signingIn, signingIn, renewing, renewing, destroying, endingOthers,
+	storingLarge, readingLarge, deletingLarge,
+}
+
+// actionsOnLarge are those where large values matter.
+var actionsOnLarge = []action{
+	writing, syncing, syncing, flushing, signingIn, signingIn, renewing, destroying,
+	storingLarge, storingLarge, storingLarge, storingLarge, readingLarge, readingLarge, deletingLarge,
 }
 
 // newActor makes up the nth actor. The first is a visitor who begins a session.
@@ -200,10 +241,10 @@ func (w *world) newActor(n int) *actor {
 	if r.IntN(6) == 0 {
 		a.user = "bob"
 	}
-	if r.IntN(12) == 0 {
+	if w.faulty && r.IntN(12) == 0 {
 		a.crashAt = 1 + r.IntN(8)
 	}
-	if r.IntN(12) == 0 {
+	if w.faulty && r.IntN(12) == 0 {
 		a.failAt, a.failsBefore = 1+r.IntN(8), r.IntN(2) == 0
 	}
 	if n > 2 && r.IntN(4) == 0 {
@@ -214,10 +255,10 @@ func (w *world) newActor(n int) *actor {
 		a.cookie = w.tokens[max(0, len(w.tokens)-1-r.IntN(3))]
 	}
 	for range r.IntN(4) {
-		a.actions = append(a.actions, requests[r.IntN(len(requests))])
+		a.actions = append(a.actions, w.requests[r.IntN(len(w.requests))])
 	}
 	if r.IntN(2) == 0 {
-		a.actions[0] = requests[r.IntN(len(requests))]
+		a.actions[0] = w.requests[r.IntN(len(w.requests))]
 	}
 	return a
 }

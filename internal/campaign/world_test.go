@@ -14,12 +14,6 @@ import (
 	"github.com/sessionkv/session/internal/token"
 )
 
-// found is what a store has under an ID.
-type found struct {
-	text   string
-	listed bool // or of nobody
-}
-
 // A sight is what the world has last seen under an ID.
 type sight struct {
 	found
@@ -28,8 +22,9 @@ type sight struct {
 	to       string // the ID that a marker names
 	until    int64
 	serial   int
-	elements map[int]bool // of a session or a marker
-	twice    bool         // an element is there twice
+	elements map[int]bool   // of a session or a marker
+	twice    bool           // an element is there twice
+	named    map[string]int // the numbers of the parts
 }
 
 func (s *sight) renewedTo() string {
@@ -61,7 +56,7 @@ func look(f found, before *sight) *sight {
 		_ = json.Unmarshal(raw, &marker)
 		s.to, s.until, members = marker.To, marker.Until, marker.Values
 	}
-	s.elements = make(map[int]bool)
+	s.elements, s.named = make(map[int]bool), partsNamed(members)
 	for key, raw := range members {
 		var list []int
 		switch {
@@ -128,6 +123,7 @@ type world struct {
 	markers    map[string]string // what the marker of an ID has named, also if it is over
 	credential map[string]int
 	least      map[string]int // the credential that sign-ins with a stamp must have
+	largeWorld
 }
 
 func newWorld(seed uint64, view func(ids []string) []found, counts map[string]int) *world {
@@ -135,6 +131,7 @@ func newWorld(seed uint64, view func(ids []string) []found, counts map[string]in
 		seed: seed, random: rand.New(rand.NewPCG(seed, 0)), view: view, arrived: make(chan *actor), counts: counts,
 		sights: map[string]*sight{}, handed: map[string]bool{}, acked: map[string]map[int]bool{}, elements: []element{{}}, forbidden: map[int]bool{},
 		signIns: []signedIn{{}}, over: map[int]string{}, removed: map[string]bool{}, markers: map[string]string{}, credential: map[string]int{}, least: map[string]int{},
+		largeWorld: newLargeWorld(),
 	}
 }
 
@@ -344,6 +341,7 @@ func (w *world) look() {
 	usable := map[string]int{}
 	for id, s := range w.sights {
 		w.judge(id, s)
+		w.judgeParts(id, s)
 		if user := driver.UserOf(id); user != "" && s.live && w.handed[id] {
 			usable[user]++
 		}

@@ -1,6 +1,9 @@
 package record
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // part returns the text of a part of the session id.
 func (k *Keeper) part(ctx context.Context, id, name string) ([]byte, error) {
@@ -15,6 +18,18 @@ func (k *Keeper) part(ctx context.Context, id, name string) ([]byte, error) {
 func (k *Keeper) removeParts(ctx context.Context, id string, names []string) {
 	if len(names) > 0 {
 		k.dropParts(ctx, id, names...)
+	}
+}
+
+// keepParts lets what is stored and its parts live that long. If that fails, the parts live as long as they would have.
+func (k *Keeper) keepParts(ctx context.Context, id string, ttl time.Duration) {
+	k.known.remove(id)
+	store, err := k.large()
+	if err != nil || isOver(ttl) {
+		return
+	}
+	if _, err := store.LoadLarge(ctx, id, ttl); err != nil {
+		k.Logger.WarnContext(ctx, "large session values of a renewed session live longer than needed", "id", id, "error", err)
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 func (r *Record) Large(ctx context.Context, name string) (text []byte, ok bool, err error) {
 	missing := ""
 	for {
-		part := largeOf(r.members).part(name)
+		part := partOf(r.members, name)
 		if part == "" {
 			return nil, false, nil
 		}
@@ -37,7 +37,7 @@ func (r *Record) Large(ctx context.Context, name string) (text []byte, ok bool, 
 }
 
 // HasLarge reports whether the session has a large value of that name.
-func (r *Record) HasLarge(name string) bool { return largeOf(r.members).part(name) != "" }
+func (r *Record) HasLarge(name string) bool { return partOf(r.members, name) != "" }
 
 // SetLarge stores a large value, which the next save puts beside the session. The text must not be changed any more.
 func (r *Record) SetLarge(name string, text []byte) error {
@@ -61,7 +61,7 @@ func (r *Record) SetLarge(name string, text []byte) error {
 
 // DeleteLarge removes a large value.
 func (r *Record) DeleteLarge(name string) {
-	was := largeOf(r.members).part(name)
+	was := partOf(r.members, name)
 	r.remove(change{kind: deletingLarge, key: name})
 	r.dropPart(was)
 }

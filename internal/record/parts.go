@@ -1,6 +1,9 @@
 package record
 
-import "github.com/sessionkv/session/driver"
+import (
+	"github.com/sessionkv/session/driver"
+	"github.com/sessionkv/session/internal/object"
+)
 
 // parts are the large values that a request has set, by the names of their parts, until they are saved. The zero value
 // has none.
@@ -26,9 +29,12 @@ func (p parts) text(name string) (text []byte, ok bool) {
 	return found.text, true
 }
 
-// missing returns those of names that the store does not have.
-func (p parts) missing(names []string) (missing []driver.Part) {
-	for _, name := range names {
+// missing returns those of the session with these members that the store does not have.
+func (p parts) missing(members object.Object) (missing []driver.Part) {
+	if len(p) == 0 {
+		return nil
+	}
+	for _, name := range largeOf(members).parts() {
 		if found := p[name]; found != nil && !found.there {
 			missing = append(missing, driver.Part{Name: name, Text: found.text})
 		}

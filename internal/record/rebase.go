@@ -22,6 +22,7 @@ func (r *Record) rebaseOn(ctx context.Context, text []byte) error {
 // endAt ends the session, which has a mark in its place.
 func (r *Record) endAt(ctx context.Context, mark mark) error {
 	if mark.marker != nil {
+		r.parts.saved(mark.marker.parts()) // a save of unknown outcome took place, if they are this request's
 		return r.end(ctx, ErrRenewed)
 	}
 	err := r.end(ctx, ErrEnded)

@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"encoding/json"
 	"slices"
 
@@ -39,9 +40,32 @@ func largeOf(members object.Object) larges {
 	return all
 }
 
+// partOf returns the name of the part of a large value, "" if members have none. It is cheaper than to read all.
+func partOf(members object.Object, name string) string {
+	raw, _ := members.Get(largeKey)
+	all, err := object.Parse(raw)
+	if err != nil {
+		return ""
+	}
+	one, ok := all.Get(name)
+	var l large
+	if !ok || json.Unmarshal(one, &l) != nil {
+		return ""
+	}
+	return l.part(name)
+}
+
 func hasLarge(members object.Object) bool {
 	_, ok := members.Get(largeKey)
 	return ok
+}
+
+// sameLarge reports whether two versions of a session have the same large values. If these are only written in another
+// way, it is false.
+func sameLarge(a, b object.Object) bool {
+	x, _ := a.Get(largeKey)
+	y, _ := b.Get(largeKey)
+	return bytes.Equal(x, y)
 }
 
 // part returns the name of the part of a large value, "" if there is none.

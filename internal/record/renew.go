@@ -118,6 +118,7 @@ func (n *renewal) mark(ctx context.Context) error {
 		current, err := n.keeper.mark(ctx, n.ref, &n.stored, n.marker())
 		switch {
 		case err == nil:
+			n.endOldParts(ctx)
 			return nil
 		case errors.Is(err, driver.ErrNotFound):
 			return n.withoutOld(ctx)

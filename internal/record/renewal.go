@@ -135,12 +135,20 @@ func (n *renewal) partsToCopy(ctx context.Context) (missing []driver.Part, err e
 	return missing, nil
 }
 
-// tidy removes the parts that neither session needs: of the new one those that were replaced while they were copied, and
-// all of the old one, if no second renewal can ask for them.
-func (n *renewal) tidy(ctx context.Context) {
-	n.keeper.removeParts(ctx, n.fresh.ID, without(n.copied, largeOf(n.next.Members).parts()))
-	if n.owner.user() != "" && hasLarge(n.stored.Members) {
+// endOldParts removes the parts of the old session, whose marker stands: before, they were still needed. Those of a
+// visitor's session stay as long as the marker, for a second renewal can ask for them.
+func (n *renewal) endOldParts(ctx context.Context) {
+	switch {
+	case !hasLarge(n.stored.Members):
+	case n.owner.user() == "":
+		n.keeper.keepParts(ctx, n.ref.ID, min(n.keeper.ttl(n.ref), markerTTL))
+	default:
 		n.keeper.removeAllParts(ctx, n.ref.ID)
 	}
+}
+
+// tidy removes the parts of the new session that were replaced while they were copied.
+func (n *renewal) tidy(ctx context.Context) {
+	n.keeper.removeParts(ctx, n.fresh.ID, without(n.copied, largeOf(n.next.Members).parts()))
 	n.parts = nil
 }

@@ -74,7 +74,7 @@ func (r *Record) tryUpdate(ctx context.Context) (done bool, err error) {
 
 // replace stores next in place of what is stored, if that is what this request knows. ErrEnded says that nothing is.
 func (r *Record) replace(ctx context.Context, next *value.Value) (current []byte, err error) {
-	parts := r.parts.missing(largeOf(next.Members).parts())
+	parts := r.parts.missing(next.Members)
 	current, err = r.keeper.save(ctx, r.ref, r.stored.Bytes, next, parts)
 	switch {
 	case err == nil:
@@ -96,11 +96,10 @@ func (r *Record) repeatUnsure(ctx context.Context) error {
 	if r.unsure == nil {
 		return nil
 	}
-	sent := *r.unsure
+	sent, before := *r.unsure, r.stored.Members
 	current, err := r.replace(ctx, &sent)
 	switch {
 	case err == nil:
-		r.removeParts(ctx, r.stored.Members, sent.Members)
 		current = sent.Bytes
 	case errors.Is(err, driver.ErrConflict):
 		err = errors.New("session: it is not known whether an earlier save took place, for another request has saved since")
@@ -111,7 +110,7 @@ func (r *Record) repeatUnsure(ctx context.Context) error {
 	r.changes.dropSent()
 	err = errors.Join(err, r.rebaseOn(ctx, current))
 	if r.over == nil {
-		r.removeParts(ctx, object.Object{}, r.stored.Members, r.members)
+		r.removeParts(ctx, before, r.stored.Members, r.members)
 	}
 	return err
 }
@@ -119,6 +118,9 @@ func (r *Record) repeatUnsure(ctx context.Context) error {
 // removeParts removes the parts that were before, or that a save that failed has left, but for those that are kept. Those
 // that are stored are no more the request's.
 func (r *Record) removeParts(ctx context.Context, before object.Object, kept ...object.Object) {
+	if len(r.parts) == 0 && sameLarge(before, kept[0]) {
+		return // as in most saves; to look at each would cost more than all the rest of a save does
+	}
 	gone := append(largeOf(before).parts(), r.parts.there()...)
 	for _, members := range kept {
 		names := largeOf(members).parts()

@@ -52,7 +52,8 @@ func TestValueOfAnotherUserIsNoSession(t *testing.T) {
 	memory := testkit.NewMemory()
 	k := newKeeper(memory)
 	alice, bob := signIn(t, k, "alice"), signIn(t, k, "bob")
-	for _, text := range []string{memory.Stored()[bob.ID], `{"n":1}`, `{"_user":1}`, `{"_user":{}}`, `{"_user":{"raw":"!"}}`} {
+	for _, text := range []string{memory.Stored()[bob.ID], `{"n":1}`, `{"_user":1}`, `{"_user":{}}`, `{"_user":{"raw":"!"}}`,
+		`{"_user":{"name":"alice","at":"1"}}`, `{"_user":{"name":"alice","class":256}}`, `{"_user":{"name":["alice"]}}`} {
 		if err := memory.Bury(t.Context(), []byte(text), 1<<40, alice.ID); err != nil {
 			t.Fatal(err)
 		}
@@ -63,6 +64,15 @@ func TestValueOfAnotherUserIsNoSession(t *testing.T) {
 		}
 		if list, err := k.List(t.Context(), "alice"); err != nil || len(list) != 0 {
 			t.Errorf("%s: %d sessions, %v", text, len(list), err)
+		}
+	}
+}
+
+func TestUserIsReadAsWritten(t *testing.T) {
+	k := newKeeper(testkit.NewMemory())
+	for _, user := range []string{"alice", `a"l\ice`, "<alice>", "\x00", "\u2028", "älice", "a\xffe", "\\u0061"} {
+		if r := find(t, k, signIn(t, k, user)); r.User() != user || r.SignedIn().IsZero() {
+			t.Errorf("%q is %q, signed in %v", user, r.User(), r.SignedIn())
 		}
 	}
 }

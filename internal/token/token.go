@@ -77,7 +77,9 @@ func finish(raw *[size]byte, now time.Time, lifetime time.Duration) *Token {
 // Tag is the name of a user in tokens and in the store. It is a hash, and always has the same length.
 func Tag(user string) string {
 	hash := sha256.Sum256([]byte(user))
-	return hex.EncodeToString(hash[:tagBytes])
+	var text [2 * tagBytes]byte // hex.EncodeToString would allocate twice
+	hex.Encode(text[:], hash[:tagBytes])
+	return string(text[:])
 }
 
 // Parse returns what a token refers to. It is false if the text does not have the form of a token, or if its deadline
@@ -106,13 +108,13 @@ func deadline(raw *[size]byte) time.Time {
 
 // reference returns what a token refers to, whose bytes and text these are.
 func reference(raw *[size]byte, text string) Reference {
-	ref := Reference{ID: id(text), Deadline: deadline(raw)}
-	if raw[layout] == ofUser {
-		var tag [2 * tagBytes]byte
-		hex.Encode(tag[:], raw[tagAt:randomOfTag])
-		ref.ID, ref.Class = string(tag[:])+":"+ref.ID, raw[classAt]
+	rest, _ := id(text).MarshalText() // never fails, and is no allocation, as String would be for a user
+	if raw[layout] == ofNobody {
+		return Reference{ID: string(rest), Deadline: deadline(raw)}
 	}
-	return ref
+	var tag [2 * tagBytes]byte
+	hex.Encode(tag[:], raw[tagAt:randomOfTag])
+	return Reference{string(tag[:]) + ":" + string(rest), deadline(raw), raw[classAt]}
 }
 
 // IsOfUser reports whether a text has the form of the ID of a user's session.
@@ -125,14 +127,14 @@ func IsOfUser(text string) bool {
 	return err == nil && parsed.String() == id
 }
 
-// id returns the ID that a token leads to. It is a hash, so that those who read the store cannot sign in. It is
-// uuid.NewHash(sha256.New(), uuid.Nil, token, 8) with one allocation instead of five.
-func id(token string) string {
+// id returns the UUID that a token leads to. It is a hash, so that those who read the store cannot sign in. It is
+// uuid.NewHash(sha256.New(), uuid.Nil, token, 8) without its allocations.
+func id(token string) uuid.UUID {
 	var text [len(uuid.Nil) + Length]byte
 	copy(text[len(uuid.Nil):], token)
 	hash := sha256.Sum256(text[:])
 	id := uuid.UUID(hash[:len(uuid.Nil)])
 	id[6] = id[6]&0x0f | 8<<4 // version 8: RFC 9562, section 5.8
 	id[8] = id[8]&0x3f | 0x80 // variant: RFC 9562, section 4.1
-	return id.String()
+	return id
 }

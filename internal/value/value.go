@@ -24,17 +24,18 @@ const (
 	revSize  = len(`"_rev":"",`) + revBytes*4/3
 )
 
-func newRev() []byte {
+// newRev returns a revision in room.
+func newRev(room *[revSize]byte) []byte {
 	var raw [revBytes]byte
 	_, _ = rand.Read(raw[:])
-	rev := append(make([]byte, 0, revSize), '"')
-	rev = base64.RawURLEncoding.AppendEncode(rev, raw[:])
+	rev := base64.RawURLEncoding.AppendEncode(append(room[:0], '"'), raw[:])
 	return append(rev, '"')
 }
 
 // NewRevision returns a text that is new with every call.
 func NewRevision() string {
-	rev := newRev()
+	var room [revSize]byte
+	rev := newRev(&room)
 	return string(rev[1 : len(rev)-1])
 }
 
@@ -57,8 +58,9 @@ func Parse(text []byte) (Value, error) {
 
 // Encode returns the members with a new revision. It returns ErrTooLarge, wrapped, if they take more than limit bytes.
 func Encode(members object.Object, limit int) (Value, error) {
+	var room [revSize]byte
 	buffer := buffers.Get().(*[]byte)
-	*buffer = members.AppendFirst((*buffer)[:0], revKey, newRev())
+	*buffer = members.AppendFirst((*buffer)[:0], revKey, newRev(&room))
 	if n := len(*buffer); n > limit {
 		buffers.Put(buffer)
 		return Value{}, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, n, limit)
