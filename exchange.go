@@ -7,27 +7,34 @@ import (
 	"net/http"
 )
 
-// An exchange is what one request and its response need, in one allocation. It is the context of the request. With more
-// than 512 bytes, its allocation would be a slower one.
+// An exchange is what one request and its response need. It is the context of the request.
 type exchange struct {
 	context.Context
-	outer   *exchange    // of the Manager around this one
-	request http.Request // as the handler gets it
+	outer   *exchange // of the Manager around this one
 	session Session
 	writer  responseWriter
 }
 
-func newExchange(m *Manager, outer *exchange, w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{
+// A servedRequest is an exchange and the request that the handler gets, in one allocation. With more than 512 bytes, that
+// would be a slower one. The request is no part of the exchange, because package fmt would show its cookies there.
+type servedRequest struct {
+	exchange
+	request http.Request
+}
+
+// newExchange returns the exchange, and the request that the handler gets.
+func newExchange(m *Manager, outer *exchange, w http.ResponseWriter, r *http.Request) (*exchange, *http.Request) {
+	served := &servedRequest{exchange: exchange{
 		Context: r.Context(),
 		outer:   outer,
 		session: Session{config: &m.config, keeper: &m.keeper, request: r},
 		writer:  responseWriter{inner: w, entry: snapshot(w.Header())},
-	}
-	x.request = *r.WithContext(x)
-	x.writer.session, x.writer.request = &x.session, &x.request
+	}}
+	x := &served.exchange
+	served.request = *r.WithContext(x)
+	x.writer.session, x.writer.request = &x.session, &served.request
 	x.writer.exposed = expose(&x.writer)
-	return x
+	return x, &served.request
 }
 
 func snapshot(h http.Header) http.Header {

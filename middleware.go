@@ -32,16 +32,16 @@ func (m *Manager) Handler(next http.Handler) http.Handler {
 			m.serveDevice(w, r)
 			return
 		}
-		x := newExchange(m, outer, w, r)
+		x, inner := newExchange(m, outer, w, r)
 		returned := false
 		defer func() {
 			if !returned {
 				x.writer.abandon()
 			}
-			handBack(r, &x.request, !returned)
+			handBack(r, inner, !returned)
 		}()
 		defer x.session.close(errReturned)
-		next.ServeHTTP(x.writer.exposed, &x.request)
+		next.ServeHTTP(x.writer.exposed, inner)
 		x.writer.finish()
 		returned = true
 	})

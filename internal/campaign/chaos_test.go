@@ -165,6 +165,11 @@ func (c *chaos) run(duration time.Duration, random *rand.Rand) {
 	for range 2 {
 		workers.Go(c.beginAndDestroy)
 	}
+	c.suffer(duration, random, &workers)
+}
+
+// suffer breaks Redis again and again while the workers work, and ends them.
+func (c *chaos) suffer(duration time.Duration, random *rand.Rand, workers *sync.WaitGroup) {
 	faults := 0
 	for end := time.Now().Add(duration); time.Now().Before(end); faults++ {
 		c.fault(random)

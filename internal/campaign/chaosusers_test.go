@@ -69,20 +69,27 @@ func (d *device) latest() *http.Cookie { return d.tokens[len(d.tokens)-1] }
 
 func newUserChaos(t *testing.T) *userChaos {
 	c := &userChaos{chaos: chaos{t: t, redis: redistest.Start(t, "--appendonly", "yes", "--appendfsync", "always")}}
+	c.managers = c.open(session.Config{Cookie: session.Cookie{InsecureHTTP: true}})
+	for _, manager := range c.managers {
+		node := httptest.NewServer(manager.HandlerFunc(c.serveUser))
+		t.Cleanup(node.Close)
+		c.nodes = append(c.nodes, node)
+	}
+	return c
+}
+
+// open returns three Managers of the Redis, one of them without scripts.
+func (c *chaos) open(config session.Config) (managers []*session.Manager) {
 	for i := range 3 {
 		store, err := redisstore.Open(c.redis.Addr(), redisstore.Options{NoScripts: i == 2})
 		if err != nil {
-			t.Fatal(err)
+			c.t.Fatal(err)
 		}
-		t.Cleanup(func() { _ = store.Close() })
-		manager := testkit.NewManager(t, session.Config{
-			Store: store, StoreTimeout: 500 * time.Millisecond, Cookie: session.Cookie{InsecureHTTP: true}, Logger: new(testkit.Logs).Logger(),
-		})
-		node := httptest.NewServer(manager.HandlerFunc(c.serveUser))
-		t.Cleanup(node.Close)
-		c.nodes, c.managers = append(c.nodes, node), append(c.managers, manager)
+		c.t.Cleanup(func() { _ = store.Close() })
+		config.Store, config.StoreTimeout, config.Logger = store, 500*time.Millisecond, new(testkit.Logs).Logger()
+		managers = append(managers, testkit.NewManager(c.t, config))
 	}
-	return c
+	return managers
 }
 
 // serveUser does what the path says and answers with the user.
@@ -152,13 +159,7 @@ func (c *userChaos) run(duration time.Duration, random *rand.Rand) {
 			}
 		})
 	}
-	faults := 0
-	for end := time.Now().Add(duration); time.Now().Before(end); faults++ {
-		c.fault(random)
-	}
-	c.ended.Store(true)
-	workers.Wait()
-	c.t.Logf("%d faults", faults)
+	c.suffer(duration, random, &workers)
 }
 
 // round signs a user in on two devices, and ends one of them, both or none.
