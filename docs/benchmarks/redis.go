@@ -179,7 +179,8 @@ func (c counters) since(before counters) counters {
 	}
 }
 
-// watch returns the commands that clients send while fn runs, in order. Those that scripts call are left out.
+// watch returns the commands that clients send while fn runs, in order. Those that scripts call are left out, and those
+// that a client sends on a new connection, which it may open at any time.
 func (s *redisServer) watch(fn func() error) ([]string, error) {
 	monitor, err := redis.Dial("unix", s.socket(), redis.DialReadTimeout(patience))
 	if err != nil {
@@ -209,7 +210,7 @@ func (s *redisServer) watch(fn func() error) ([]string, error) {
 		switch {
 		case name == "ECHO" && strings.Contains(args, marker):
 			return commands, quit(monitor)
-		case !strings.HasSuffix(client, " lua"):
+		case !strings.HasSuffix(client, " lua") && name != "HELLO" && name != "CLIENT":
 			commands = append(commands, name)
 		}
 	}
