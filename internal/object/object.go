@@ -134,7 +134,11 @@ func (o *Object) Len() int { return len(o.members) }
 // find returns the index of the last member of that normal name, or -1.
 func (o *Object) find(name string) int {
 	for i := len(o.members) - 1; i >= 0; i-- {
-		if o.isNamed(&o.members[i], name) {
+		m := &o.members[i]
+		if m.name > 0 && (int(m.name-m.from()) != len(`"`)+len(name) || name != "" && o.source(m)[m.from()+1] != name[0]) {
+			continue // without a call: this is most of what a lookup does
+		}
+		if o.isNamed(m, name) {
 			return i
 		}
 	}
