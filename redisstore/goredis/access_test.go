@@ -56,7 +56,9 @@ func exercise(t *testing.T, store *redisstore.Store, id string, moved func()) er
 		{driver.ErrNotFound, func() ([]byte, error) { return store.Save(ctx, "list", first, second, time.Minute) }},
 		{nil, func() ([]byte, error) { moved(); return store.Load(ctx, id, time.Minute) }},
 		{nil, func() ([]byte, error) { v, _, err := store.Peek(ctx, id); return v, err }},
-		{nil, func() ([]byte, error) { return store.Delete(ctx, id, nil) }},
+		{driver.ErrConflict, func() ([]byte, error) { return store.Delete(ctx, id, first) }},
+		{nil, func() ([]byte, error) { return store.Delete(ctx, id, second) }},
+		{nil, func() ([]byte, error) { return nil, exerciseDelete(ctx, store, rand.Text(), first) }},
 		{nil, func() ([]byte, error) { return nil, exerciseUsers(ctx, store) }},
 		{nil, func() ([]byte, error) { return nil, exerciseParts(ctx, store, rand.Text()) }},
 	} {
@@ -65,6 +67,15 @@ func exercise(t *testing.T, store *redisstore.Store, id string, moved func()) er
 		}
 	}
 	return nil
+}
+
+// exerciseDelete stores a value and deletes it, whatever it is.
+func exerciseDelete(ctx context.Context, store *redisstore.Store, id string, v []byte) error {
+	_, err := store.Save(ctx, id, nil, v, time.Minute)
+	if err == nil {
+		_, err = store.Delete(ctx, id, nil)
+	}
+	return err
 }
 
 // exerciseUsers goes every way through what a user has, and returns the first error.
