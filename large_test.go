@@ -28,7 +28,6 @@ type partStore struct {
 	driver.Large
 	mu    sync.Mutex
 	names map[[2]string]bool // by ID
-	fetch func()             // before a part is fetched
 }
 
 func newPartStore(store testkit.UserStore) *partStore {
@@ -42,14 +41,6 @@ func (p *partStore) SaveLarge(ctx context.Context, id string, was, value []byte,
 	}
 	p.mu.Unlock()
 	return p.Large.SaveLarge(ctx, id, was, value, ttl, parts...)
-}
-
-func (p *partStore) Part(ctx context.Context, id, name string) ([]byte, error) {
-	if fetch := p.fetch; fetch != nil {
-		p.fetch = nil
-		fetch()
-	}
-	return p.Large.Part(ctx, id, name)
 }
 
 // wantParts checks of which large values there are parts, whatever session they belong to.
@@ -358,11 +349,21 @@ func TestLargeValueErrors(t *testing.T) {
 // A save of unknown outcome is made again with what belongs to it, also if the handler has set another value meanwhile.
 func TestLargeValueOfASaveOfUnknownOutcome(t *testing.T) {
 	for _, took := range []bool{false, true} {
-		faulty := &faultyLarge{partStore: newPartStore(new(memstore.Store))}
+		store, fails := newPartStore(new(memstore.Store)), false
+		lose := func(at bool) func(context.Context, string) error { // the next SaveLarge, before or after it has taken place
+			return func(_ context.Context, method string) error {
+				if !fails || at != took || method != "SaveLarge" {
+					return nil
+				}
+				fails = false
+				return errLost
+			}
+		}
+		faulty := testkit.HookedStore{Store: store, Before: lose(false), After: lose(true)}
 		d := testkit.NewDevice(t, testkit.NewManager(t, session.Config{Store: faulty}))
 		d.Do(func(_ *http.Request, s *session.Session) error { return report.Set(s, []byte("first")) })
 		d.Do(func(r *http.Request, s *session.Session) error {
-			faulty.fails, faulty.took = true, took
+			fails = true
 			_ = report.Set(s, []byte("second"))
 			if err := s.Sync(r.Context()); !errors.Is(err, errLost) {
 				t.Errorf("Sync: %v", err)
@@ -372,27 +373,38 @@ func TestLargeValueOfASaveOfUnknownOutcome(t *testing.T) {
 			return s.Sync(r.Context())
 		})
 		d.Do(func(r *http.Request, s *session.Session) error { wantReport(t, r, s, "third"); return nil })
-		faulty.wantParts(t, "report")
+		store.wantParts(t, "report")
 	}
 }
 
 var errLost = errors.New("reply lost")
 
-// A faultyLarge lets the next SaveLarge fail, before or after it has taken place.
-type faultyLarge struct {
-	*partStore
-	fails, took bool
-}
-
-func (f *faultyLarge) SaveLarge(ctx context.Context, id string, was, value []byte, ttl time.Duration, parts ...driver.Part) ([]byte, error) {
-	fails := f.fails
-	f.fails = false
-	if fails && !f.took {
-		return nil, errLost
+// What a save that was outrun has put beside the session may have expired by the time of the next one.
+func TestLargeValueOfASaveThatWasOutrun(t *testing.T) {
+	store := newPartStore(new(memstore.Store))
+	others := testkit.NewManager(t, session.Config{Store: store})
+	first := testkit.NewDevice(t, others)
+	first.Do(func(_ *http.Request, s *session.Session) error { return visits.Set(s, 1) })
+	outruns := true
+	outrun := func(_ context.Context, method string) error {
+		if outruns && method == "SaveLarge" {
+			first.Twin().Do(func(_ *http.Request, s *session.Session) error {
+				return visits.Update(s, func(n int) int { return n + 1 })
+			})
+		}
+		return nil
 	}
-	current, err := f.partStore.SaveLarge(ctx, id, was, value, ttl, parts...)
-	if fails {
-		return nil, errLost
-	}
-	return current, err
+	manager := testkit.NewManager(t, session.Config{
+		Store: testkit.HookedStore{Store: store, Before: outrun}, StoreTimeout: 20 * time.Millisecond,
+	})
+	d := testkit.NewDevice(t, manager)
+	d.Cookies = first.Cookies
+	d.Do(func(r *http.Request, s *session.Session) error {
+		if err := errors.Join(report.Set(s, []byte("first")), s.Sync(r.Context())); err == nil {
+			t.Error("saved among others without an end")
+		}
+		outruns = false
+		return store.RemoveParts(r.Context(), s.ID())
+	})
+	d.Do(func(r *http.Request, s *session.Session) error { wantReport(t, r, s, "first"); return nil })
 }

@@ -12,6 +12,7 @@ type parts map[string]*part
 type part struct {
 	text  []byte
 	there bool // the store has it, although the save that it belongs to has failed
+	sent  bool // by this save, which need not send it again after a conflict
 }
 
 func (p *parts) add(name string, text []byte) {
@@ -29,13 +30,20 @@ func (p parts) text(name string) (text []byte, ok bool) {
 	return found.text, true
 }
 
-// missing returns those of the session with these members that the store does not have.
+// sendAgain lets the next save send all of them: what an earlier one has put there may have expired since.
+func (p parts) sendAgain() {
+	for _, part := range p {
+		part.sent = false
+	}
+}
+
+// missing returns those of the session with these members that this save has not sent.
 func (p parts) missing(members object.Object) (missing []driver.Part) {
 	if len(p) == 0 {
 		return nil
 	}
 	for _, name := range largeOf(members).parts() {
-		if found := p[name]; found != nil && !found.there {
+		if found := p[name]; found != nil && !found.sent {
 			missing = append(missing, driver.Part{Name: name, Text: found.text})
 		}
 	}
@@ -46,7 +54,7 @@ func (p parts) missing(members object.Object) (missing []driver.Part) {
 func (p parts) arrived(sent []driver.Part) {
 	for i := range sent {
 		if found := p[sent[i].Name]; found != nil {
-			found.there = true
+			found.there, found.sent = true, true
 		}
 	}
 }

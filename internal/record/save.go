@@ -27,6 +27,7 @@ func (r *Record) IsPromising() bool { return r.signing != nil || r.others != 0 }
 func (r *Record) Save(ctx context.Context, gone error) error {
 	w, told := r.watch(ctx), r.told
 	id, parts := r.ref.ID, r.parts
+	parts.sendAgain()
 	err := r.save(ctx, gone)
 	if r.over != nil {
 		r.keeper.removeParts(ctx, id, parts.there())
