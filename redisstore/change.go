@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"bytes"
+	"slices"
 
 	"github.com/sessionkv/session/driver"
 )
@@ -12,6 +13,14 @@ type change struct {
 	key        string
 	was, value []byte
 	ttl        int64
+}
+
+// behind returns the commands of the change, with first ahead of them.
+func (c change) behind(commands []Command) []Command {
+	if len(c.first) == 0 {
+		return commands
+	}
+	return append(slices.Clip(c.first), commands...)
 }
 
 // outcome is that of a Save that did not find was. current is what is there instead. err is why there is no such value.

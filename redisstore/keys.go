@@ -6,33 +6,31 @@ import (
 	"github.com/sessionkv/session/driver"
 )
 
-// key is where the value of an ID is stored. All keys of one user are in one slot of a Redis Cluster, which the text in
-// braces decides.
-func (s *Store) key(id string) string {
-	user := driver.UserOf(id)
-	if user == "" {
-		return s.prefix + id
+// inSlot returns the parts of a key that follow the prefix. Those of an ID without a user are rest alone.
+func inSlot(id string) (slot, user, end, rest string) {
+	if user = driver.UserOf(id); user == "" {
+		return "", "", "", id
 	}
-	return s.prefix + "{" + user + "}" + id[len(user):]
+	return "{", user, "}", id[len(user):]
 }
 
-// besides is another key in the slot of the key of a value. The prefix has no brace. Therefore a brace in the key
-// belongs to a user.
+// besides is another key in the slot of the key of a value.
 func besides(key, name string) string {
-	if strings.Contains(key, "{") {
-		return key + ":" + name
-	}
-	return "{" + key + "}:" + name
+	slot, end := around(key)
+	return slot + key + end + name
 }
 
-// address is the key of an ID for a Client, which may have to choose a server. The pool of this package has one server,
-// and looks at no key.
-func (s *Store) address(id string) string {
-	if s.own != nil {
-		return ""
+// around returns what stands before and behind the key of a value in that of another one in its slot. The prefix has no
+// brace. Therefore a brace in the key belongs to a user.
+func around(key string) (slot, end string) {
+	if strings.Contains(key, "{") {
+		return "", ":"
 	}
-	return s.key(id)
+	return "{", "}:"
 }
+
+// listName ends the key of a user's list. It stands where the key of a value has the member.
+const listName = "user"
 
 // A user is where it is stored what one user has.
 type user struct {
@@ -41,14 +39,6 @@ type user struct {
 	list  string // a sorted set of what stands in its IDs behind the colon, by when they were added
 	stamp string
 }
-
-func (s *Store) user(name string) user {
-	slot := s.prefix + "{" + name + "}:"
-	return user{name, slot, slot + listName, slot + "stamp"}
-}
-
-// userOf is the user of an ID that has one.
-func (s *Store) userOf(id string) user { return s.user(driver.UserOf(id)) }
 
 // member is the name of an ID in the list of its user. It is "" if the ID has no user.
 func member(id string) string {

@@ -2,8 +2,6 @@ package redisstore
 
 import (
 	"sync"
-
-	"github.com/sessionkv/session/driver"
 )
 
 // loads keeps the commands of loads to use them again, because loads are the most frequent operation. Otherwise the
@@ -21,9 +19,6 @@ type load struct {
 	ofNobody [2]Command
 }
 
-// listName ends the key of a user's list. It stands where the key of a value has the member.
-const listName = "user"
-
 // of returns a load of the value of an ID, and its commands.
 func (l *loads) of(prefix, id string, ttl int64) (*load, []Command) {
 	c, ok := l.pool.Get().(*load)
@@ -36,14 +31,13 @@ func (l *loads) of(prefix, id string, ttl int64) (*load, []Command) {
 	if c.ttl != ttl {
 		c.ttl, c.get[2] = ttl, ttl
 	}
-	user := driver.UserOf(id)
+	slot, user, end, rest := inSlot(id)
+	set(&c.get[0], prefix, slot, user, end, rest)
 	if user == "" {
-		set(&c.get[0], prefix, id)
 		return c, c.ofNobody[:]
 	}
-	set(&c.get[0], prefix, "{", user, "}", id[len(user):])
-	set(&c.rank[0], prefix, "{", user, "}:", listName)
-	set(&c.rank[1], id[len(user)+len(":"):])
+	set(&c.rank[0], prefix, slot, user, end, ":", listName)
+	set(&c.rank[1], member(id))
 	return c, c.ofUser[:]
 }
 

@@ -48,7 +48,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"slices"
 
 	"github.com/gomodule/redigo/redis"
 
@@ -164,12 +163,12 @@ func (s *Store) Close() error {
 
 // one runs one command and returns its reply. It returns an error of the server as err.
 func (s *Store) one(ctx context.Context, name, key string, args ...any) (reply any, lost, err error) {
-	return s.behind(ctx, nil, name, key, args...)
+	return s.last(ctx, key, []Command{{name, append([]any{key}, args...)}})
 }
 
-// behind is one behind the commands of first, in one flush. A refusal of those is an error too.
-func (s *Store) behind(ctx context.Context, first []Command, name, key string, args ...any) (reply any, lost, err error) {
-	replies, lost, err := s.client.Do(ctx, key, append(slices.Clip(first), Command{name, append([]any{key}, args...)})...)
+// last is one for the last of several commands in one flush. A refusal of the others is an error too.
+func (s *Store) last(ctx context.Context, key string, commands []Command) (reply any, lost, err error) {
+	replies, lost, err := s.client.Do(ctx, key, commands...)
 	if err == nil {
 		err = firstRefusal(replies)
 	}
@@ -182,3 +181,27 @@ func (s *Store) behind(ctx context.Context, first []Command, name, key string, a
 func (s *Store) failed(operation, id string, err error) error {
 	return explain(s.prefix, operation, id, err)
 }
+
+// key is where the value of an ID is stored. All keys of one user are in one slot of a Redis Cluster, which the text in
+// braces decides.
+func (s *Store) key(id string) string {
+	slot, user, end, rest := inSlot(id)
+	return s.prefix + slot + user + end + rest
+}
+
+// address is the key of an ID for a Client, which may have to choose a server. The pool of this package has one server,
+// and looks at no key.
+func (s *Store) address(id string) string {
+	if s.own != nil {
+		return ""
+	}
+	return s.key(id)
+}
+
+func (s *Store) user(name string) user {
+	slot := s.prefix + "{" + name + "}:"
+	return user{name, slot, slot + listName, slot + "stamp"}
+}
+
+// userOf is the user of an ID that has one.
+func (s *Store) userOf(id string) user { return s.user(driver.UserOf(id)) }

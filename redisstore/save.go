@@ -28,7 +28,8 @@ func (s *Store) save(ctx context.Context, id string, c change) ([]byte, error) {
 
 // create stores the first value of a key.
 func (s *Store) create(ctx context.Context, c change) ([]byte, error) {
-	reply, lost, err := s.behind(ctx, c.first, "SET", c.key, c.value, "NX", "PX", c.ttl)
+	set := []Command{cmd("SET", c.key, c.value, "NX", "PX", c.ttl)}
+	reply, lost, err := s.last(ctx, c.key, c.behind(set))
 	if err != nil || reply != nil {
 		return nil, err
 	}
@@ -86,12 +87,11 @@ func (s *Store) compareAndSet(ctx context.Context, c change) (answer any, lost, 
 // replaceIfEqual is replaceByScript with one SET, which compares the whole value.
 func (s *Store) replaceIfEqual(ctx context.Context, c change) (answer any, lost, err error) {
 	save := s.saves.ifEqualOf(c)
-	replies, lost, err := s.client.Do(ctx, c.key, behind(c.first, save.commands[:])...)
-	if err == nil {
+	reply, lost, err := s.last(ctx, c.key, c.behind(save.commands[:]))
+	if err == nil || refusedWith(err, "") {
 		s.saves.putIfEqual(save) // else it is not used again: the client may still be sending it
-		err = firstRefusal(replies)
 	}
-	if err == nil && replies[len(replies)-1] != nil {
+	if err == nil && reply != nil {
 		return changed, lost, nil
 	}
 	if err == nil {
@@ -110,7 +110,7 @@ func (s *Store) replaceByScript(ctx context.Context, c change) (answer any, lost
 		rev = []byte(rand.Text())
 	}
 	save := s.saves.stagedOf(c, string(rev))
-	answer, lost, err = replaceScript.send(ctx, s.client, c.key, behind(c.first, save.commands[:]))
+	answer, lost, err = replaceScript.send(ctx, s.client, c.key, c.behind(save.commands[:]))
 	if err == nil || refusedWith(err, "") {
 		s.saves.putStaged(save) // else it is not used again: the client may still be sending it
 	}

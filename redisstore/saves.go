@@ -1,8 +1,6 @@
 package redisstore
 
 import (
-	"slices"
-	"strings"
 	"sync"
 )
 
@@ -27,11 +25,8 @@ func (s *saves) stagedOf(c change, name string) *stagedSave {
 	}
 	first, last, head := span(c.was)
 	set(&save.run[2], c.key)
-	if strings.Contains(c.key, "{") {
-		set(&save.run[3], c.key, ":", name)
-	} else {
-		set(&save.run[3], "{", c.key, "}:", name)
-	}
+	slot, end := around(c.key)
+	set(&save.run[3], slot, c.key, end, name)
 	if save.first != first {
 		save.first, save.run[4] = first, first
 	}
@@ -75,12 +70,4 @@ func (s *saves) ifEqualOf(c change) *ifEqualSave {
 func (s *saves) putIfEqual(save *ifEqualSave) {
 	save.set[1], save.set[3] = nil, nil
 	s.ifEqual.Put(save)
-}
-
-// behind returns commands with first ahead of them.
-func behind(first, commands []Command) []Command {
-	if len(first) == 0 {
-		return commands
-	}
-	return append(slices.Clip(first), commands...)
 }

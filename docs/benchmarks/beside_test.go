@@ -19,15 +19,7 @@ func TestContestantsWithLargeValuesSendTheirCommands(t *testing.T) {
 		nameHGET:  {readLarge: "HGET"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, err := newServer(name, redis.address("unix"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			client, err := openClient(s.address, size4kB)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer client.close()
+			client := clientOf(t, name, redis, size4kB)
 			if err := client.once(beside); err != nil { // Redis may have to learn a script
 				t.Fatal(err)
 			}
@@ -48,15 +40,7 @@ func TestContestantsWithLargeValuesChangeTheSmallOne(t *testing.T) {
 	t.Parallel()
 	redis := testRedis(t)
 	for _, name := range []string{nameLarge, nameHash} {
-		s, err := newServer(name, redis.address("unix"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		client, err := openClient(s.address, size4kB)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.close()
+		client := clientOf(t, name, redis, size4kB)
 		for i := range 3 {
 			if err := client.once(beside); err != nil {
 				t.Fatal(err)

@@ -144,21 +144,28 @@ func commandsWanted(ifEqual bool) map[string]map[work][]string {
 
 // The commands of each contestant are what the comparison rests on: the rivals must send no more than their libraries do, and
 // session no more than it promises.
+// clientOf starts a contestant and returns a client that has a session of it.
+func clientOf(t *testing.T, contestant string, redis *redisServer, size int) *client {
+	t.Helper()
+	s, err := newServer(contestant, redis.address("unix"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := openClient(s.address, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.close() })
+	return c
+}
+
 func TestEveryContestantSendsItsCommands(t *testing.T) {
 	t.Parallel()
 	redis := testRedis(t)
 	want := commandsWanted(redis.ifEqual)
 	for _, c := range contestants {
 		t.Run(c.name, func(t *testing.T) {
-			s, err := newServer(c.name, redis.address("unix"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			client, err := openClient(s.address, size200B)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer client.close()
+			client := clientOf(t, c.name, redis, size200B)
 			if err := client.once(write); err != nil { // Redis may have to learn a script
 				t.Fatal(err)
 			}

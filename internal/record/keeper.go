@@ -185,12 +185,12 @@ func (k *Keeper) save(ctx context.Context, ref token.Reference, was []byte, next
 }
 
 // mark is save of a marker. It leaves the parts as they are: it may be refused, and then the session needs them.
-func (k *Keeper) mark(ctx context.Context, ref token.Reference, was *value.Value, marker []byte) (current []byte, err error) {
+func (k *Keeper) mark(ctx context.Context, ref token.Reference, was, marker []byte) (current []byte, err error) {
 	ttl := min(k.ttl(ref), markerTTL)
 	if isOver(ttl) {
 		return nil, driver.ErrNotFound
 	}
-	return k.Store.Save(ctx, ref.ID, was.Bytes, marker, ttl)
+	return k.Store.Save(ctx, ref.ID, was, marker, ttl)
 }
 
 // remove deletes a session whose value has not changed; see driver.Store for the errors.

@@ -115,7 +115,7 @@ func (n *renewal) replaceOld(ctx context.Context) error {
 // mark puts the marker in the place of the old value.
 func (n *renewal) mark(ctx context.Context) error {
 	for try := 0; ; try++ {
-		current, err := n.keeper.mark(ctx, n.ref, &n.stored, n.marker())
+		current, err := n.keeper.mark(ctx, n.ref, n.stored.Bytes, n.marker())
 		switch {
 		case err == nil:
 			n.endOldParts(ctx)
